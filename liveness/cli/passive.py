@@ -31,7 +31,9 @@ def command() -> None:
 
 
 @command.command("run")
-@click.option("--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="The config of the run.")
+@click.option(
+    "-C", "--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="The config of the run."
+)
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Read on in a run that did not end.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Where run directories go.")
 @click.option("--run-id", metavar="ID", help="The name of the run's directory instead of its start in UTC.")
@@ -210,12 +212,22 @@ def explain(
     from liveness.passive.kept_flows import find_flows
     from liveness.passive.manifest import load_manifest
     from liveness.passive.rules import load_rules
+    from liveness.space.addresses import parse_address
 
     if run is None:
         return
+    for option, address in (("--local", local), ("--remote", remote)):
+        if address is not None:
+            try:
+                parse_address(address)
+            except ValueError as error:
+                raise UsageError(f"{option} {address}: expected an IPv4 address such as 198.51.100.7") from error
     loaded = load_rules(str(load_manifest(run).config.get("rules", "glatz-2011-10")))
     texts = {rule.number: str(rule) for rule in loaded.rules}
-    for flow in find_flows(run, {"local": local, "remote": remote, "lport": port}, limit):
+    found = find_flows(run, {"local": local, "remote": remote, "lport": port}, limit)
+    if not found:
+        log.notice(f"{run}: no inbound one-way flow is like this")
+    for flow in found:
         click.echo(
             f"{flow['start']}Z {flow['remote']}:{flow['rport']} > {flow['local']}:{flow['lport']} protocol"
             f" {flow['protocol']}, {flow['packets']} packets, {flow['bytes']} bytes"

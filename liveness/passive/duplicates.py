@@ -13,6 +13,8 @@ from liveness.kernel import int64, kernel, uint64
 from liveness.passive.aggregate import Part, find
 from liveness.passive.records import INBOUND, OBSERVATION_DTYPE, OUTBOUND, Observations, Row
 
+COPY_DTYPE = np.dtype([("kept", np.uint32), ("copy", np.uint32), ("later_ns", np.int64)])
+"""Of a copy: the exporter of the record that was kept, its own, and by how much it starts later."""
 _KEY = ("local", "remote", "lport", "rport", "protocol", "kind")
 
 
@@ -37,12 +39,12 @@ def drop_copies(
     old: NDArray[np.bool_],
     kept: NDArray[np.bool_],
     grown: NDArray[np.int64],
-    exporters: NDArray[np.uint32],
+    found: NDArray[np.void],
 ) -> int:
     """Mark which of some sorted observations are kept; return how many are copies.
 
     `old` marks those of earlier intervals, which are kept already. A kept one takes the larger counts; `grown` gets by
-    how many packets and bytes. `exporters` takes for each copy the exporter of the kept one, and its own.
+    how many packets and bytes. `found` takes the copies.
     """
     copies = 0
     first = 0
@@ -64,7 +66,8 @@ def drop_copies(
                 and int64(other["end_ns"]) >= int64(observation["start_ns"])
             ):
                 kept[at] = False
-                exporters[copies, 0], exporters[copies, 1] = other["exporter"], observation["exporter"]
+                found[copies]["kept"], found[copies]["copy"] = other["exporter"], observation["exporter"]
+                found[copies]["later_ns"] = int64(observation["start_ns"]) - int64(other["start_ns"])
                 copies += 1
                 more = int64(observation["packets"]) - int64(other["packets"])
                 if more > 0:
@@ -110,8 +113,8 @@ class Lasting:
 
     def without_copies(
         self, observations: Observations, interval: int, end_ns: int, before: Part, several: bool
-    ) -> tuple[Observations, NDArray[np.uint32]]:
-        """Return the observations of an interval without copies, and of each copy the two exporters.
+    ) -> tuple[Observations, NDArray[np.void]]:
+        """Return the observations of an interval without copies, and the copies as COPY_DTYPE.
 
         `end_ns` is the interval's end; `before` holds the rows of the interval before, which grow where a copy of
         theirs has larger counts. `several` is whether there was more than one exporter yet.
@@ -123,7 +126,7 @@ class Lasting:
                 np.concatenate((self.intervals, np.full(len(lasting), interval))),
                 end_ns,
             )
-            return observations, np.empty((0, 2), np.uint32)
+            return observations, np.empty(0, COPY_DTYPE)
         joined = np.concatenate((self.observations, observations))
         intervals = np.concatenate((self.intervals, np.full(len(observations), interval)))
         names = ("exporter", "end_ns", "start_ns")
@@ -132,14 +135,14 @@ class Lasting:
         joined, intervals = joined[order], intervals[order]
         kept, grown = np.zeros(len(joined), np.bool_), np.zeros((len(joined), 2), np.int64)
         old = intervals < interval
-        exporters = np.empty((len(joined), 2), np.uint32)
-        copies = drop_copies(joined, old, kept, grown, exporters)
+        found = np.empty(len(joined), COPY_DTYPE)
+        copies = drop_copies(joined, old, kept, grown, found)
         changed = (intervals == interval - 1) & grown.any(axis=1)
         if changed.any():
             _grow_rows(joined[changed], grown[changed], before.rows, before.table)
         fresh = joined[kept & ~old]
         self._keep(joined[kept], intervals[kept], end_ns)
-        return fresh, exporters[:copies].copy()
+        return fresh, found[:copies].copy()
 
     def _keep(self, observations: Observations, intervals: NDArray[np.int64], end_ns: int) -> None:
         """Remember what lasts beyond an interval."""

@@ -112,7 +112,7 @@ class Engine:
         of_parts = divided(observations, self.parts)
         before, end_ns = self._window[-1], (interval + 1) * self.config.interval_ns
 
-        def work(part: int) -> tuple[Part, NDArray[np.uint32]]:
+        def work(part: int) -> tuple[Part, NDArray[np.void]]:
             mine, earlier = of_parts[part], before.parts[part]
             fresh, copies = self._lasting[part].without_copies(mine, interval, end_ns, earlier, several)
             return part_of(fresh), copies

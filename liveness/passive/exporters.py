@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.clock import utc_brief
+from liveness.clock import utc, utc_brief
 from liveness.flows.record import OTHER_EXPORTERS
 from liveness.kernel import int64, kernel
 from liveness.passive.partitions import digest_of
@@ -21,6 +21,8 @@ from liveness.passive.records import INBOUND, OUTBOUND, Blocks, Observations
 TOP_EXPORTERS: Final = 20
 """So many exporters are named in an interval."""
 TOP_PAIRS: Final = 100
+_HALF_BITS: Final = 24
+_NS_PER_S: Final = 1_000_000_000
 MOST_PAIRS: Final = 1 << 16
 """Pairs of exporters that are counted apart: names of exporters may be forged."""
 OTHER_PAIRS: Final = (-1, -1)
@@ -77,6 +79,8 @@ class ExporterTimes:
     """Records of all exporters in each interval."""
     _seen: dict[int, _Seen] = field(default_factory=dict)
     _pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
+    _later_ns: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """By how much the records of a pair's second exporter start later, summed."""
     _named: dict[int, str] = field(default_factory=dict)
     """Names of the exporters by digest."""
     _names: int = 0
@@ -111,12 +115,20 @@ class ExporterTimes:
         top = np.argsort(-counts, kind="stable")[:TOP_EXPORTERS]
         self.by_interval[interval] = {int(self._digests[at]): int(counts[at]) for at in top.tolist() if counts[at]}
 
-    def add_copies(self, exporters: NDArray[np.uint32]) -> None:
-        """Add copies; each has the exporter of the record that was kept, and that of the copy."""
-        pairs, counts = np.unique(np.sort(exporters, axis=1), axis=0, return_counts=True)
-        for (one, other), number in zip(pairs.tolist(), counts.tolist(), strict=True):
+    def add_copies(self, copies: NDArray[np.void]) -> None:
+        """Add copies, which are of COPY_DTYPE."""
+        kept, copy, later_ns = (copies[name] for name in ("kept", "copy", "later_ns"))
+        ends = np.sort(np.stack((kept, copy), axis=1), axis=1)
+        pairs, at, counts = np.unique(ends, axis=0, return_inverse=True, return_counts=True)
+        later_ns = np.where(kept < copy, later_ns, -later_ns)
+        high, low = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.int64)
+        np.add.at(high, at.reshape(-1), later_ns >> _HALF_BITS)  # the sum of all may not fit 64 bits
+        np.add.at(low, at.reshape(-1), later_ns & ((1 << _HALF_BITS) - 1))
+        for place, (one, other) in enumerate(pairs.tolist()):
             known = (one, other) in self._pairs or len(self._pairs) < MOST_PAIRS
-            self._pairs[(one, other) if known else OTHER_PAIRS] += number
+            pair = (one, other) if known else OTHER_PAIRS
+            self._pairs[pair] += int(counts[place])
+            self._later_ns[pair] += (int(high[place]) << _HALF_BITS) + int(low[place])
 
     def interval(self, number: int) -> dict[str, Any]:
         """Return an interval's records, and those of the exporters with most of them, by name."""
@@ -143,19 +155,24 @@ class ExporterTimes:
                 "intervals": 0 if seen is None else seen.intervals,
                 "silent_intervals": 0 if seen is None else newest - seen.first + 1 - seen.intervals,
                 "first": None if seen is None else utc_brief(seen.first * interval_ns, 9),
-                "newest": None if seen is None else utc_brief(seen.newest_ns, 9),
+                "newest": None if seen is None else utc(seen.newest_ns),
             }
             found.append({**each, "duplicates": copies[digest], **times})
         return found
 
     def pairs(self) -> list[dict[str, Any]]:
-        """Return the pairs of exporters with most copies, and how many."""
-        found = [
-            (number, sorted(self._named[digest] for digest in pair) if pair != OTHER_PAIRS else [OTHER_EXPORTERS] * 2)
-            for pair, number in self._pairs.items()
-        ]
-        found.sort(key=lambda entry: (-entry[0], entry[1]))
-        return [{"exporters": names, "records": number} for number, names in found[:TOP_PAIRS]]
+        """Return the pairs of exporters with most copies: how many, and how much later the second one's start."""
+        found = []
+        for pair, number in self._pairs.items():
+            later_s: float | None = self._later_ns[pair] / number / _NS_PER_S
+            names = [self._named.get(digest, OTHER_EXPORTERS) for digest in pair]
+            if pair == OTHER_PAIRS:
+                later_s = None
+            elif names[0] > names[1]:
+                names, later_s = names[::-1], -self._later_ns[pair] / number / _NS_PER_S
+            found.append({"exporters": names, "records": number, "second_starts_later_s": later_s})
+        found.sort(key=lambda entry: (-int(entry["records"]), entry["exporters"]))
+        return found[:TOP_PAIRS]
 
 
 @dataclass(slots=True, eq=False)

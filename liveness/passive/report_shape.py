@@ -148,6 +148,7 @@ class DuplicatePair(Struct):
 
     exporters: tuple[str, str]
     records: Count
+    second_starts_later_s: Annotated[float, msgspec.Meta(ge=-1e10, le=1e10)] | None = None
 
 
 class RuleHits(Struct, rename={"class_name": "class"}):

@@ -195,6 +195,7 @@ class Judge:
     def _gather(self, records: list[Record]) -> None:
         observations: dict[tuple[Key, str], list[Record]] = defaultdict(list)
         self.copies: Counter[tuple[str, ...]] = Counter()
+        self.later: Counter[tuple[str, ...]] = Counter()
         self.exporters: dict[int, Counter[str]] = defaultdict(Counter)
         for record in records:
             direction = self._gate(record)
@@ -207,7 +208,9 @@ class Judge:
                 for other in kept:
                     if other.exporter != record.exporter and other.end >= record.start:
                         self.counts["duplicates"] += 1
-                        self.copies[tuple(sorted((record.exporter, other.exporter)))] += 1
+                        pair = tuple(sorted((record.exporter, other.exporter)))
+                        self.copies[pair] += 1
+                        self.later[pair] += (record.start - other.start) * (1 if record.exporter == pair[1] else -1)
                         other.packets = max(other.packets, record.packets)
                         other.bytes = max(other.bytes, record.bytes)
                         other.flags |= record.flags

@@ -157,6 +157,17 @@ def test_explain_shows_signs_rules_and_class(tmp_path: Path) -> None:
     assert "class SrvUnreach" in conflict
 
 
+def test_explain_refuses_what_is_no_address_and_says_when_no_flow_is_like_it(tmp_path: Path) -> None:
+    run_of(tmp_path, draw(1, hours=1), keep_flows=True)
+    run = tmp_path / "out/campus/run"
+    for option in ("--local", "--remote"):
+        done = liveness("passive", "explain", run, option, "10.0.0", code=2)
+        assert done.stderr == f"liveness: error: {option} 10.0.0: expected an IPv4 address such as 198.51.100.7\n"
+    done = liveness("passive", "explain", run, "--remote", "192.0.2.1")
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert "no inbound one-way flow is like this" in done.stderr
+
+
 def test_explain_needs_kept_flows(tmp_path: Path) -> None:
     run_of(tmp_path, answered(3))
     assert "keep_flows" in liveness("passive", "explain", tmp_path / "out/campus/run", code=2).stderr

@@ -74,6 +74,9 @@ def check_exporters(document: dict[str, Any], judge: Judge) -> None:
     """Compare what a report says of its exporters with what the judge counted."""
     pairs = {tuple(each["exporters"]): each["records"] for each in document["duplicate_pairs"]}
     assert pairs == dict(judge.copies)
+    for each in document["duplicate_pairs"]:
+        pair = tuple(each["exporters"])
+        assert each["second_starts_later_s"] == judge.later[pair] / judge.copies[pair] / SECOND
     numbers = [ns(interval["start"]) // judge.ns for interval in document["intervals"]]
     for number, interval in zip(numbers, document["intervals"], strict=True):
         assert interval["exporters"] == dict(judge.exporters[number])

@@ -95,8 +95,11 @@ def passive_csv(document: Document) -> Iterator[tuple[str, Sequence[str], Rows]]
     )
     yield (
         "duplicate_pairs",
-        ("exporter", "other", "records"),
-        ((*each["exporters"], each["records"]) for each in document.get("duplicate_pairs", ())),
+        ("exporter", "other", "records", "second_starts_later_s"),
+        (
+            (*each["exporters"], each["records"], each.get("second_starts_later_s"))
+            for each in document.get("duplicate_pairs", ())
+        ),
     )
     if document.get("local_addresses"):
         yield "local_addresses", ("what", "addresses"), document["local_addresses"].items()

@@ -4,6 +4,7 @@ from typing import Final
 
 from liveness.analysis.numbers import count
 from liveness.analysis.tables import Table
+from liveness.errors import count_of
 from liveness.report.layout import text_table
 from liveness.report.passive.document import MOST_ROWS, Document, share_of
 
@@ -49,14 +50,26 @@ def pairs_table(document: Document) -> Table:
     pairs = document["duplicate_pairs"]
     duplicates = document["records"]["duplicates"]
     rows = [
-        [*each["exporters"], count(each["records"]), share_of(each["records"], duplicates)]
+        [
+            *each["exporters"],
+            count(each["records"]),
+            share_of(each["records"], duplicates),
+            _later(each.get("second_starts_later_s")),
+        ]
         for each in pairs[:MOST_ROWS]
     ]
     return text_table(
         "duplicate_pairs",
-        f"Exporters that saw the same records: {len(pairs)} pairs",
-        ["exporter", "other exporter", "duplicates", "share"],
+        f"Exporters that saw the same records: {count_of(len(pairs), 'pair')}",
+        ["exporter", "other exporter", "duplicates", "share", "starts later"],
         rows,
-        ["each record counts once in all results, with the larger packets and bytes of the two"],
+        [
+            "each record counts once in all results, with the larger packets and bytes of the two",
+            "starts later: the other exporter's records, on average: seconds mean that the clocks differ",
+        ],
         frozenset({0, 1}),
     )
+
+
+def _later(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:+,.3f} s"
