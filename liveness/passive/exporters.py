@@ -162,7 +162,7 @@ class ExporterTimes:
 
     def pairs(self) -> list[dict[str, Any]]:
         """Return the pairs of exporters with most copies: how many, and how much later the second one's start."""
-        found = []
+        found: list[dict[str, Any]] = []
         for pair, number in self._pairs.items():
             later_s: float | None = self._later_ns[pair] / number / _NS_PER_S
             names = [self._named.get(digest, OTHER_EXPORTERS) for digest in pair]
@@ -171,7 +171,7 @@ class ExporterTimes:
             elif names[0] > names[1]:
                 names, later_s = names[::-1], -self._later_ns[pair] / number / _NS_PER_S
             found.append({"exporters": names, "records": number, "second_starts_later_s": later_s})
-        found.sort(key=lambda entry: (-int(entry["records"]), entry["exporters"]))
+        found.sort(key=lambda entry: (-entry["records"], entry["exporters"]))
         return found[:TOP_PAIRS]
 
 
