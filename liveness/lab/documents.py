@@ -34,7 +34,8 @@ def internet_document(internet: Internet) -> Document:
         for key, members in sorted(ground_truth(internet).items(), key=lambda item: item[0].file)
     ]
     networks = [asdict(line) for line in network_lines(internet)]
-    return {"schema": 1, "name": internet.name, "networks": networks, "sets": sets}
+    vantages = [{"name": vantage.name, "blocked": vantage.blocked} for vantage in internet.vantages]
+    return {"schema": 1, "name": internet.name, "networks": networks, "vantages": vantages, "sets": sets}
 
 
 def comparison_document(comparison: Comparison) -> Document:

@@ -92,6 +92,10 @@ def test_each_run_is_what_its_place_had_to_find(taken: Taken, place: str, number
     assert (lost > 0) == (place == "nyc1"), "only one of the ways loses packets"
 
 
+def test_hosts_come_and_go_at_the_same_time_for_all_places(taken: Taken) -> None:
+    assert len({read_summary(taken.run(place).path).clock for place in PLACES}) == 1
+
+
 def test_places_do_not_see_the_same(taken: Taken) -> None:
     """The judge is no rubber stamp: what is right for one place, or one run, is wrong for another."""
     census = taken.run("ams1")

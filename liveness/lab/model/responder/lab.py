@@ -48,11 +48,12 @@ class ModelLab(LabSupervisor):
         population = load_population(self.population.origin)
         join_scanners(self.others)
         self._responders: list[Responder] = []
+        now_ns = time.time_ns()  # one clock for all vantage points: hosts come and go for all at the same time
         for number in range(1 + len(self.others)):
-            self._responders.append(self._responder(population, number))
+            self._responders.append(self._responder(population, number, now_ns))
 
-    def _responder(self, population: "Population", number: int) -> "Responder":
-        """Return what answers the vantage point `number`, with its rings open."""
+    def _responder(self, population: "Population", number: int, now_ns: int) -> "Responder":
+        """Return what answers the vantage point `number`, with its rings open; its clock starts at `now_ns`."""
         from liveness.lab.model.origin.hidden import EVERYWHERE  # noqa: PLC0415 - see the class
         from liveness.lab.model.responder.conditions import conditions_of_place, parse_conditions  # noqa: PLC0415
         from liveness.lab.model.responder.network import far_interface  # noqa: PLC0415
@@ -71,7 +72,7 @@ class ModelLab(LabSupervisor):
             population.seed,
             conditions,
             population.model.time,
-            time.time_ns(),
+            now_ns,
             number if places else EVERYWHERE,
         )
         if self._responders:  # the routers are those of one Internet: their limits are for all scanners together
