@@ -1,7 +1,7 @@
 """Leases: which worker owns a job. A job has one owner at a time, wherever its workers are.
 
-A lease is an object of the store that can be created once. Its owner renews it by writing it again. Who takes a job
-over creates the lease of the next generation: of several that try, the store lets one succeed. Only conditional
+A lease is an object of the store that can be created once. Its owner renews it by writing it again. A worker that takes
+a job over creates the lease of the next generation: of several that try, the store lets one succeed. Only conditional
 creation is needed, which every store has. An owner that finds a later generation has lost the job, and stops.
 """
 

@@ -56,7 +56,7 @@ class Workplace:
 
     @property
     def machine(self) -> str:
-        """The identity of this machine and this directory: whoever holds the lock here is alone with the job."""
+        """The identity of this machine and this directory: the holder of the lock here is alone with the job."""
         try:
             machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError):

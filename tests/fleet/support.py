@@ -21,7 +21,7 @@ from tests.fleet.fake_scan import HELD_STEPS, answers
 
 FAKE: Final = [sys.executable, "-m", "tests.fleet.fake_scan"]
 TIMEOUT_S: Final = 200
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 240.0
 ALLOWED: Final = "9.9.0.0/24"
 CONFIG: Final[dict[str, Any]] = {
     "name": "wide",

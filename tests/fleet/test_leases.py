@@ -119,7 +119,7 @@ def test_of_two_that_take_an_expired_lease_one_has_it(store: Store) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["take", "renew"]), st.integers(0, 50)), max_size=40))
 def test_never_two_owners_that_may_both_renew(steps: list[tuple[int, str, int]]) -> None:
-    """Whoever takes and renews when: of owners on different machines, one at most has a lease that holds."""
+    """Of owners on different machines one at most has a lease that holds, in any order of takes and renewals."""
     store, clock = Store(MemoryStore(), "memory"), Clock()
     holders = [holder(store, clock, "v0", f"m{number}", str(number)) for number in range(4)]
     until: dict[int, float] = {}
