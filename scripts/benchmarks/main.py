@@ -3,6 +3,7 @@
 import click
 
 from scripts.benchmarks import (
+    across,
     analyze,
     budget,
     day,
@@ -25,5 +26,5 @@ def group() -> None:
     """Measure this machine, in private networks. Ratios within one run count; the machine's speed drifts."""
 
 
-for module in (tx, rx, scan, pace, budget, sets, analyze, model, repeat, flows, day, hour, kernels, survey):
+for module in (tx, rx, scan, pace, budget, sets, analyze, model, repeat, flows, day, hour, kernels, survey, across):
     group.add_command(module.command)

@@ -209,3 +209,10 @@ def test_survey_analyses_what_it_made(tmp_path: Path) -> None:
         assert min(found[f"{name}_wall_s"], found[f"{name}_cpu_s"], found[f"{name}_peak_mib"]) > 0
     assert found["page_mib"] > 0.1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_across_compares_what_it_drew() -> None:
+    found = bench("across", "--hosts", "20000", "--rounds", "1")
+    assert found["places"] == 3
+    assert 55_000 < found["members"] < 60_000
+    assert min(found["plain_cpu_s"], found["by_asn_cpu_s"], found["peak_mib"]) >= 0

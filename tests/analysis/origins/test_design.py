@@ -9,7 +9,8 @@ from liveness.analysis.counting.run import vantage_of
 from liveness.analysis.origins.design import MOST_CELLS, MOST_VANTAGES, Design, design_of
 from liveness.errors import UsageError
 from liveness.replies import Kind
-from liveness.runs.manifest import MergedRun
+from liveness.runs.course import Lag, LanePassing
+from liveness.runs.manifest import BlockStart, BlockStatus, Clock, MergedRun, Vantage
 from tests.analysis.origins.support import Scan, compared
 
 ECHO = ("icmp", Kind.ECHO_REPLY)
@@ -107,6 +108,43 @@ def test_only_common_targets_and_probes_count_and_the_rest_is_named() -> None:
         ("weekly/fra1-1", "10 targets: not probed by all runs"),
     ]
     assert [entry["any"] for entry in document["coverage"]] == [1, 1]
+
+
+def test_clocks_that_are_off_and_late_blocks_are_named() -> None:
+    clock = Clock(source="chrony", synchronised=True, offset_ms=-75.0, checked="2026-11-01T00:00:00Z")
+    late = BlockStart(agreed="2026-11-01T00:00:00Z", late_ms=9e6, synchronised=False, clock_offset_ms=20.0)
+    changes = {
+        "vantage": Vantage(name="fra1", clock=clock),
+        "blocks": [BlockStatus(block="0.0.0.0/3", targets=1, status="done", start=late)],
+    }
+    results = compared([Scan("ams1", {ECHO: [1]}), Scan("fra1", {ECHO: [1]}, 1, 3, changes=changes)])
+    runs = results.document()["runs"]["trials"][0]["runs"]
+    assert [(run["after_s"], run["clock_offset_ms"], run["unsynchronised_blocks"]) for run in runs] == [
+        (0, None, 0),
+        (3, -75, 1),
+    ]
+    assert list(results.warnings()) == [
+        "weekly/fra1-1: the clock of fra1 was -75 ms off true time",
+        "weekly/fra1-1: 1 block of fra1 began too late to be at one time with those of the others",
+    ]
+
+
+def test_the_lag_between_places_is_measured_at_the_recorded_targets() -> None:
+    def lag(first_s: float) -> Lag:
+        passed: list[float | None] = [first_s, first_s + 10, None]
+        lanes = [
+            LanePassing(block="0.0.0.0/3", probe=probe, attempt=attempt, passed_s=passed)
+            for probe in ("icmp", "tcp/80")
+            for attempt in range(2)
+        ]
+        return Lag(every_targets=1000, lanes=lanes)
+
+    scans = [
+        Scan(name, {ECHO: [1]}, 1, second, changes={"lag": lag(first_s)})
+        for second, (name, first_s) in enumerate((("ams1", 0.5), ("fra1", 0.25), ("nyc1", 3.0)))
+    ]
+    [trial] = compared(scans).document()["runs"]["trials"]
+    assert (trial["lag_max_s"], trial["lag_p80_s"]) == (4.5, 4.5)  # the start 2 s later, and 2.5 s within the run
 
 
 def test_an_opted_out_address_of_one_run_counts_for_no_vantage_point() -> None:

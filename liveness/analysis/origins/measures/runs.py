@@ -9,15 +9,20 @@ import numpy as np
 
 from liveness.analysis.across.pairing import LeftOut
 from liveness.analysis.formula import Formula, formulas
-from liveness.analysis.numbers import seconds
+from liveness.analysis.numbers import ABSENT, seconds, signed
 from liveness.analysis.origins.counts import OriginCounts
 from liveness.analysis.origins.design import Trial
 from liveness.analysis.origins.measure import OriginMeasure
 from liveness.analysis.tables import Column, Table, Worded
+from liveness.errors import count_of
 from liveness.runs.course import PERCENTILE
-from liveness.runs.manifest import Manifest
+from liveness.runs.manifest import BlockStart, Clock, Manifest, Vantage
 
 FIRST_ATTEMPT: Final = 0
+CLOCK_OFF_MS: Final = 50.0
+"""A clock that is further from true time is named."""
+SHOWN: Final = {"after": "after_s", "clock": "clock_offset_ms", "late": "unsynchronised_blocks"}
+"""Columns of the table, and their fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class TrialRun:
     run: str
     started: str
     after_s: Annotated[float | None, Formula("start of the run less the earliest start of its trial")]
+    clock_offset_ms: Annotated[float | None, Formula("by how much its clock was ahead of true time, if it was known")]
+    unsynchronised_blocks: Annotated[int, Formula("blocks that began too late to end before the next one was to begin")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,9 @@ def _trial(counts: OriginCounts, number: int, trial: Trial) -> TrialRuns:
     for name, manifest in manifests.items():
         start = starts[name]
         after_s = None if start is None else round(start - min(known), 6)
-        found.append(TrialRun(name, manifest.run, manifest.started, after_s))
+        found.append(
+            TrialRun(name, manifest.run, manifest.started, after_s, _clock_offset_ms(manifest), _late_blocks(manifest))
+        )
     lags = _lags(list(manifests.values()))
     return TrialRuns(
         number,
@@ -80,6 +89,29 @@ def _trial(counts: OriginCounts, number: int, trial: Trial) -> TrialRuns:
         round(max(lags), 6) if lags else None,
         round(float(np.percentile(lags, PERCENTILE)), 6) if lags else None,
     )
+
+
+def _clock_offset_ms(manifest: Manifest) -> float | None:
+    """Return the largest known offset of the clock, before the run and before its blocks."""
+    known = [block.start.clock_offset_ms for block in manifest.blocks if isinstance(block.start, BlockStart)]
+    if isinstance(manifest.vantage, Vantage) and isinstance(manifest.vantage.clock, Clock):
+        known.append(manifest.vantage.clock.offset_ms)
+    return max((offset for offset in known if offset is not None), key=abs, default=None)
+
+
+def _late_blocks(manifest: Manifest) -> int:
+    return sum(isinstance(block.start, BlockStart) and not block.start.synchronised for block in manifest.blocks)
+
+
+def warnings(value: Compared, counts: OriginCounts) -> Iterator[str]:
+    """Yield a sentence for each run whose times cannot be compared with those of the others."""
+    del counts
+    for run in (run for trial in value.trials for run in trial.runs):
+        if run.clock_offset_ms is not None and abs(run.clock_offset_ms) > CLOCK_OFF_MS:
+            yield f"{run.run}: the clock of {run.vantage} was {run.clock_offset_ms:+,.0f} ms off true time"
+        if run.unsynchronised_blocks:
+            blocks = count_of(run.unsynchronised_blocks, "block")
+            yield f"{run.run}: {blocks} of {run.vantage} began too late to be at one time with those of the others"
 
 
 def _start_s(manifest: Manifest) -> float | None:
@@ -121,6 +153,8 @@ def tables(value: Compared, counts: OriginCounts) -> Iterator[Table]:
             Column("run"),
             Column("started"),
             Column("after", "seconds", key="after the first of the trial"),
+            Column("clock", "milliseconds", key="clock ahead of true time"),
+            Column("late", "blocks", key="unsynchronised blocks"),
             Column("lag, 80%", "seconds", key="lag between vantage points, 80% within"),
             Column("at most", "seconds", key="lag between vantage points, at most"),
         ),
@@ -131,6 +165,8 @@ def tables(value: Compared, counts: OriginCounts) -> Iterator[Table]:
                 run.run,
                 run.started,
                 _time(run.after_s),
+                Worded(run.clock_offset_ms, _offset(run.clock_offset_ms)),
+                run.unsynchronised_blocks,
                 _time(trial.lag_p80_s),
                 _time(trial.lag_max_s),
             )
@@ -139,7 +175,7 @@ def tables(value: Compared, counts: OriginCounts) -> Iterator[Table]:
         ],
         [
             f"{_targets(value)} and the probes {', '.join(value.probes)} are common to all of these runs.",
-            f"after: {formulas(TrialRun)['after_s']}",
+            *(f"{name}: {formulas(TrialRun)[field]}" for name, field in SHOWN.items()),
             "lag: time between the first probes of different vantage points to one target, at the recorded targets.",
         ],
     )
@@ -157,8 +193,12 @@ def _targets(value: Compared) -> str:
     return "The targets" if value.targets is None else f"{value.targets:,} targets"
 
 
+def _offset(offset_ms: float | None) -> str:
+    return ABSENT if offset_ms is None else f"{signed(offset_ms)} ms"
+
+
 def _time(time_s: float | None) -> Worded:
     return Worded(time_s, seconds(time_s))
 
 
-RUNS = OriginMeasure("runs", runs, tables)
+RUNS = OriginMeasure("runs", runs, tables, warnings=warnings)
