@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 import numpy as np
 
-from liveness.analysis.counting.opened import OpenRun
+from liveness.analysis.counting.opened import OpenRun, OpenSet
 from liveness.analysis.counting.partition import Partition, by_prefixes
 from liveness.analysis.counting.probed import Probed
 from liveness.analysis.origins.counts import OriginCounts, count_origins
@@ -75,9 +75,19 @@ def _runs(random: np.random.Generator, hosts: int, places: int) -> list[OpenRun]
                 sets=[entry],
                 vantage=Vantage(name=f"place{place}"),
             )
-            opened = PortableSet.of_bytes(content)
-            runs.append(OpenRun(manifest, lambda _, opened=opened: opened, pool))
+            runs.append(OpenRun(manifest, _opener(content), pool))
     return runs
+
+
+def _opener(content: bytes) -> OpenSet:
+    """Return a function that opens a run's only set."""
+    members = PortableSet.of_bytes(content)
+
+    def opened(entry: SetEntry) -> PortableSet:
+        del entry
+        return members
+
+    return opened
 
 
 def _partition(random: np.random.Generator) -> Partition:
