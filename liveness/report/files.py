@@ -11,12 +11,12 @@ from liveness.files.outputs import write_output
 from liveness.report.comparison import comparison_table
 from liveness.report.export.latex import latex_document, latex_tables
 from liveness.report.export.tidy import csv_files
-from liveness.report.figures.drawers import figures_across, figures_of
-from liveness.report.figures.drawing import Drawing
+from liveness.report.figures.drawing import Saved, Shown
 from liveness.report.map.liveness_map import LivenessMap
 from liveness.report.options import Format, Outputs
 from liveness.report.page.page import report_page
 from liveness.report.page.provenance import provenance_table
+from liveness.report.pictures import Pictures
 
 
 def write_report(outputs: Outputs, results: Results, top: int) -> Iterator[str]:
@@ -24,8 +24,9 @@ def write_report(outputs: Outputs, results: Results, top: int) -> Iterator[str]:
 
     Raises LivenessError that names the file if it cannot be written.
     """
+    pictures = Pictures(results, outputs.drawn_formats)
     if outputs.figures is not None:
-        written = write_figures(results, outputs.figures, outputs.formats)
+        written = write_figures(results, pictures, outputs.figures, outputs.formats)
         yield f"{len(written)} files of figures below {outputs.figures}"
     if outputs.csv is not None:
         written = write_csv(results, outputs.csv)
@@ -34,13 +35,13 @@ def write_report(outputs: Outputs, results: Results, top: int) -> Iterator[str]:
         written = write_latex(results, outputs.latex, top)
         yield f"{len(written)} LaTeX files below {outputs.latex}"
     if outputs.map_file is not None:
-        yield from map(str, write_maps(last_map(results), outputs.map_file, outputs.zooms))
+        yield from map(str, write_maps(_last_map(results, pictures), outputs.map_file, outputs.zooms))
     if outputs.html is not None:
-        write_output(outputs.html, report_page(results, outputs.zooms, top).encode())
+        write_output(outputs.html, report_page(results, outputs.zooms, top, pictures).encode())
         yield str(outputs.html)
 
 
-def write_figures(results: Results, folder: Path, formats: Sequence[Format]) -> list[Path]:
+def write_figures(results: Results, pictures: Pictures, folder: Path, formats: Sequence[Format]) -> list[Path]:
     """Write all figures, those of a single run into the folder; return the files.
 
     With several runs each has a folder, and figures of changes between them are next to these. Raises LivenessError
@@ -48,12 +49,12 @@ def write_figures(results: Results, folder: Path, formats: Sequence[Format]) -> 
     """
     return [
         path
-        for place, drawing in _placed(results)
+        for place, drawing in _placed(results, pictures)
         for path in write_drawings([drawing], made(folder / place, "figures"), formats)
     ]
 
 
-def write_drawings(drawings: Iterable[Drawing], folder: Path, formats: Sequence[Format]) -> Iterator[Path]:
+def write_drawings(drawings: Iterable[Shown], folder: Path, formats: Sequence[Format]) -> Iterator[Path]:
     """Write each drawing into an existing folder in each format, and yield the files."""
     for drawing in drawings:
         for form in formats:
@@ -125,14 +126,14 @@ def made(folder: Path, what: str) -> Path:
     return folder
 
 
-def _placed(results: Results) -> Iterator[tuple[str, Drawing]]:
+def _placed(results: Results, pictures: Pictures) -> Iterator[tuple[str, Saved]]:
     """Yield every figure with its folder."""
     taken: set[str] = set()
-    for run in results.runs:
+    for number, run in enumerate(results.runs):
         place = "" if len(results.runs) == 1 else _folder(run.manifest.run, taken)
-        for drawing in figures_of(run):
+        for drawing in pictures.of_run(number):
             yield place, drawing
-    for drawing in figures_across(results):
+    for drawing in (*pictures.between_runs, *pictures.of_origins):
         yield "", drawing
 
 
@@ -149,7 +150,7 @@ def _folder(run: str, taken: set[str]) -> str:
 
 def write_maps(drawn: LivenessMap, path: Path, zooms: Sequence[int]) -> list[Path]:
     """Write the map, and an enlarged map of each /8 next to it: map.png, map-203.png."""
-    write_output(path, drawn.focused() or drawn.png())
+    write_output(path, drawn.focused or drawn.png())
     written = [path]
     for octet in zooms:
         enlarged = path.with_name(f"{path.stem}-{octet}{path.suffix}")
@@ -158,9 +159,8 @@ def write_maps(drawn: LivenessMap, path: Path, zooms: Sequence[int]) -> list[Pat
     return written
 
 
-def last_map(results: Results) -> LivenessMap:
+def _last_map(results: Results, pictures: Pictures) -> LivenessMap:
     """Return the map of the last run; ValueError if it was not counted by /24, as the scope must request."""
-    run = results.runs[-1]
-    if run.alive24 is None:
-        raise ValueError(f"{run.manifest.run}: was not counted by /24")
-    return LivenessMap(run.manifest.run, run.alive24, run.probed24)
+    if pictures.last_map is None:
+        raise ValueError(f"{results.runs[-1].manifest.run}: was not counted by /24")
+    return pictures.last_map

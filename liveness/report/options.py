@@ -41,6 +41,12 @@ class Outputs:
         """Whether figures are drawn, into files or on the page."""
         return self.figures is not None or self.html is not None
 
+    @property
+    def drawn_formats(self) -> tuple[Format, ...]:
+        """The formats in which figures are drawn: those of the files, and SVG for the page."""
+        files = () if self.figures is None else self.formats
+        return files if self.html is None or "svg" in files else (*files, "svg")
+
     def check(self) -> None:
         """Make the folders. Raises UsageError that names the first path that cannot be written."""
         if self.html is not None:

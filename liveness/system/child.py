@@ -75,6 +75,24 @@ def run_in_child(function: Callable[[], R]) -> R:
     The child leaves with os._exit: nothing registered in the parent (exit handlers, test runners) runs twice. It dies
     with its parent. A child that ends without an answer is a LivenessError naming its signal or exit code.
     """
+    return run_in_children([function])[0]
+
+
+def run_in_children(functions: Iterable[Callable[[], R]]) -> list[R]:
+    """Run each function in a forked child of its own, all at once, and return their results in the same order.
+
+    See `run_in_child`. If several fail, the exception of the first one is raised, when all have ended.
+    """
+    started = [_start(function) for function in functions]
+    answers = [_receive(pid, reader) for pid, reader in started]
+    for failed, value in answers:
+        if failed:
+            raise cast("BaseException", value)
+    return [cast("R", value) for _, value in answers]
+
+
+def _start(function: Callable[[], object]) -> tuple[int, int]:
+    """Start a child that calls the function; return its process id, and the descriptor on which it answers."""
     reader, writer = os.pipe()
     parent = os.getpid()
     pid = fork()
@@ -86,17 +104,19 @@ def run_in_child(function: Callable[[], R]) -> R:
         finally:
             os._exit(1)
     os.close(writer)
+    return pid, reader
+
+
+def _receive(pid: int, reader: int) -> tuple[bool, object]:
+    """Wait for a child's answer and its end; return whether it failed, and its result or exception."""
     with os.fdopen(reader, "rb") as stream:
         answer = stream.read()
     _, status = os.waitpid(pid, 0)
     if not answer:
         code = os.waitstatus_to_exitcode(status)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
-        raise LivenessError(f"a child process {how} before it answered")
-    failed, value = cast("tuple[bool, object]", pickle.loads(answer))  # noqa: S301 - from our own child, over our own pipe
-    if failed:
-        raise cast("BaseException", value)
-    return cast("R", value)
+        return True, LivenessError(f"a child process {how} before it answered")
+    return cast("tuple[bool, object]", pickle.loads(answer))  # noqa: S301 - from our own child, over our own pipe
 
 
 def _answer(writer: int, function: Callable[[], object]) -> None:

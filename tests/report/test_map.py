@@ -260,17 +260,17 @@ def test_a_small_run_is_drawn_as_large_as_it_is() -> None:
     alive[0x0A0103] = 9
     small = LivenessMap("small", alive, probed)
     assert small.focus == (10, 0x0A010)
-    picture = np.asarray(Image.open(io.BytesIO(small.focused() or b"")))
+    picture = np.asarray(Image.open(io.BytesIO(small.focused or b"")))
     assert np.count_nonzero(picture == shade_of(9)) >= 256 * 256
     assert np.count_nonzero(picture == SILENT) >= 15 * 256 * 256
     probed[0x0A0200] = True
     wider = LivenessMap("wider", alive, probed)
     assert wider.focus == (7, 0x0A01 >> 2)
-    picture = np.asarray(Image.open(io.BytesIO(wider.focused() or b"")))
+    picture = np.asarray(Image.open(io.BytesIO(wider.focused or b"")))
     assert np.count_nonzero(picture == RESERVED) > np.count_nonzero(picture == SILENT)
     probed[-1] = True
-    assert LivenessMap("two ends", alive, probed).focused() is None
-    assert LivenessMap("unknown", alive).focused() is None
+    assert LivenessMap("two ends", alive, probed).focused is None
+    assert LivenessMap("unknown", alive).focused is None
 
 
 def test_a_pixel_of_many_prefixes_is_unprobed_if_all_of_them_are() -> None:

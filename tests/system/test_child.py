@@ -3,12 +3,14 @@
 import fcntl
 import gc
 import os
+from functools import partial
 
 import duckdb
 import pytest
 
+from liveness.errors import LivenessError
 from liveness.scan.process import Child
-from liveness.system.child import close_all_but, run_in_child
+from liveness.system.child import close_all_but, run_in_child, run_in_children
 
 
 @pytest.mark.parametrize("kept", [(), (0,), (0, 1, 2), (0, 2, 5), (7, 3)], ids=str)
@@ -68,3 +70,36 @@ def test_a_child_does_not_destroy_what_it_inherits() -> None:
     finally:
         if enabled:
             gc.enable()
+
+
+def test_children_run_at_once_and_answer_in_order() -> None:
+    """The first can only answer after the last: each waits for the next one. The answers do not fit into a pipe."""
+    pipes = [os.pipe() for _ in range(3)]
+
+    def wait_for_the_next(number: int) -> bytes:
+        if number < 2:
+            assert os.read(pipes[number + 1][0], 1) == b"x"
+        os.write(pipes[number][1], b"x")
+        return bytes([number]) * 1_000_000
+
+    answers = run_in_children([partial(wait_for_the_next, number) for number in range(3)])
+    assert answers == [bytes([number]) * 1_000_000 for number in range(3)]
+    for descriptor in (end for pipe in pipes for end in pipe):
+        os.close(descriptor)
+    assert run_in_children([]) == []
+
+
+def test_the_first_failure_of_several_children_is_raised() -> None:
+    def pass_by() -> int:
+        return 1
+
+    def leave() -> int:
+        os._exit(7)
+
+    def fail() -> int:
+        raise ValueError("wrong")
+
+    with pytest.raises(LivenessError, match="left with exit code 7 before it answered"):
+        run_in_children([pass_by, leave, fail])
+    with pytest.raises(ValueError, match="wrong"):
+        run_in_children([pass_by, fail, leave])

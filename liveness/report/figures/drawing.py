@@ -1,10 +1,13 @@
 """A drawn figure: name, title, description, and a picture as SVG or PNG that is reproducible byte by byte."""
 
 import io
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -23,11 +26,10 @@ HEIGHT_IN: Final = 3.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drawing:
-    """A described figure, drawn and ready to be saved."""
+class Shown:
+    """A described figure that can be had as a picture."""
 
     described: Described
-    figure: Figure
 
     @property
     def name(self) -> str:
@@ -49,17 +51,42 @@ class Drawing:
         """Formulas and denominators, shown below the figure."""
         return self.described.notes
 
+    @abstractmethod
+    def rendered(self, form: Format) -> bytes:
+        """Return the picture in a format."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved(Shown):
+    """A figure saved in some formats: a file and a page show the same bytes, and nothing is drawn twice."""
+
+    pictures: Mapping[Format, bytes]
+
+    def rendered(self, form: Format) -> bytes:
+        """Return the picture in a format in which it was saved."""
+        return self.pictures[form]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawing(Shown):
+    """A described figure, drawn and ready to be saved."""
+
+    figure: Figure
+
     def __post_init__(self) -> None:
         """Compute the layout and fix it: each further pass would begin with the last one and change it a little."""
         with styled():
-            for _ in range(LAYOUTS):
-                self.figure.draw_without_rendering()
+            self.figure.draw_without_rendering()
+            layout = self.figure.get_layout_engine()
+            if layout is not None:
+                for _ in range(LAYOUTS - 1):  # without drawing, which takes longer and moves nothing any more
+                    layout.execute(self.figure)
             self.figure.set_layout_engine("none")
 
     def rendered(self, form: Format) -> bytes:
         """Return the picture in a format."""
         stream = io.BytesIO()
-        with styled():
+        with styled(), self._without_layout(form):
             self.figure.savefig(
                 stream,
                 format=form,
@@ -67,6 +94,25 @@ class Drawing:
                 metadata={"Title": drawable(self.title), **dict.fromkeys(REPRODUCIBLY_OMITTED[form])},
             )
         return stream.getvalue()
+
+    def saved(self, formats: Iterable[Format]) -> Saved:
+        """Return the figure saved in each format, without the memory that drawing it takes."""
+        return Saved(self.described, {form: self.rendered(form) for form in formats})
+
+    @contextmanager
+    def _without_layout(self, form: Format) -> Iterator[None]:
+        """Save an SVG without the layout pass that matplotlib makes before: it would change nothing.
+
+        A PNG needs that pass, because text is measured in its pixels.
+        """
+        fixed = self.figure.get_layout_engine()
+        if form == "svg":
+            with mpl.rc_context({"figure.constrained_layout.use": False}):
+                self.figure.set_layout_engine(None)
+        try:
+            yield
+        finally:
+            self.figure.set_layout_engine(fixed)
 
 
 def panel(width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN) -> tuple[Figure, Axes]:

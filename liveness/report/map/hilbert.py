@@ -37,18 +37,25 @@ def place_of(distance: int, order: int) -> int:
 
 
 @kernel
-def lay_out(values: NDArray[np.uint16], places: NDArray[np.uint16], order: int) -> None:
-    """Write values[d] to the cell of the curve after d steps; `places` has the shape (2 ** order, 2 ** order)."""
-    mask = (1 << order) - 1
+def lay_out(values: NDArray[np.uint16], places: NDArray[np.uint16], order: int, first: int = 0) -> None:
+    """Write values[d] to the cell of the curve after first + d steps; the curve has 2 ** order rows and columns.
+
+    `places` is the square that those cells fill: all of the curve's, or those of one prefix.
+    """
+    inside = len(places) - 1  # a square begins at a multiple of its side
     for distance in range(len(values)):
-        place = place_of(distance, order)
-        places[place >> order, place & mask] = values[distance]
+        place = place_of(first + distance, order)
+        places[(place >> order) & inside, place & inside] = values[distance]
 
 
-def on_map(values: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Return values by /24 (address >> 8) as a map of 4096 rows and columns."""
-    places = np.zeros((SIDE, SIDE), np.uint16)
-    lay_out(values, places, ORDER)
+def on_map(values: NDArray[np.uint16], order: int = 0, number: int = 0) -> NDArray[np.uint16]:
+    """Return values by /24 (address >> 8) as a map: of the whole space, or of one prefix of length 2 * order.
+
+    `number` is the number of the prefix (address >> 32 - 2 * order); `values` has its /24s only.
+    """
+    side = SIDE >> order
+    places = np.zeros((side, side), np.uint16)
+    lay_out(values, places, ORDER, number * side * side)
     return places
 
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.analysis.numbers import count, percent
 from liveness.report.figures.style import drawable
-from liveness.report.map.hilbert import ORDER, SIDE, on_map, square_of
+from liveness.report.map.hilbert import ORDER, on_map, square_of
 from liveness.report.map.palette import shades
 from liveness.report.map.sheet import Words, sheet
 from liveness.space.addresses import format_address
@@ -17,8 +17,6 @@ from liveness.space.special import special_purpose
 
 OCTET_ORDER: Final = 4
 """The order of the curve of /8s."""
-TILE: Final = SIDE >> OCTET_ORDER
-"""The side of a /8, in /24s."""
 LETTERS_PX: Final = {1: 24, 2: 15, 4: 11}
 """Letter heights by reduction, the number of /24s along the side of a pixel."""
 ZOOM: Final = 4
@@ -30,6 +28,22 @@ SMALLEST_ORDER: Final = 10
 """The order of the smallest square that is drawn, a /20 of 16 /24s."""
 FOCUS_PX: Final = 1024
 """The side in pixels of a square that is drawn alone."""
+
+
+RESERVED_MARK: Final = 1 << 14
+UNPROBED_MARK: Final = 1 << 15
+"""Added to the number of alive addresses of a /24, so that one walk along the curve lays out all that is drawn."""
+
+
+class Part(NamedTuple):
+    """The cells of a square of the map, each at its place."""
+
+    alive: NDArray[np.uint16]
+    """Alive addresses of each /24."""
+    reserved: NDArray[np.bool_]
+    """Whether the whole /24 is special-purpose space."""
+    unprobed: NDArray[np.bool_] | None
+    """Whether no address of the /24 was probed; None if that is not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,25 +58,27 @@ class LivenessMap:
     """Whether any address of each /24 was probed; None if that is not known."""
 
     @cached_property
-    def places(self) -> NDArray[np.uint16]:
-        """Alive addresses by cell of the map, shape (4096, 4096)."""
-        return on_map(self.alive24)
-
-    @cached_property
-    def reserved(self) -> NDArray[np.bool_]:
-        """Cells of the map whose /24s are special-purpose space as a whole."""
-        reserved = np.zeros(SIDE * SIDE, np.uint16)
+    def _cells(self) -> NDArray[np.uint16]:
+        """Alive addresses by /24, with a mark on those that are special-purpose space, and on those not probed."""
+        cells = self.alive24.copy()
         intervals = special_purpose()
         for first, last in zip(intervals.first.tolist(), intervals.last.tolist(), strict=True):
-            reserved[-(-first >> 8) : (last + 1) >> 8] = 1
-        return on_map(reserved).astype(np.bool_)
+            cells[-(-first >> 8) : (last + 1) >> 8] |= RESERVED_MARK
+        if self.probed24 is not None:
+            cells[~self.probed24] |= UNPROBED_MARK
+        return cells
+
+    def _part(self, order: int, number: int) -> Part:
+        """Return the cells of a prefix of length 2 * order, laid out: (0, 0) is the whole space."""
+        many = 1 << (24 - 2 * order)
+        laid_out = on_map(self._cells[number * many : (number + 1) * many], order, number)
+        return Part(
+            laid_out & np.uint16(RESERVED_MARK - 1),
+            (laid_out & RESERVED_MARK) > 0,
+            None if self.probed24 is None else (laid_out & UNPROBED_MARK) > 0,
+        )
 
     @cached_property
-    def unprobed(self) -> NDArray[np.bool_] | None:
-        """Cells of the map whose /24s were not probed."""
-        return None if self.probed24 is None else on_map((~self.probed24).astype(np.uint16)).astype(np.bool_)
-
-    @property
     def focus(self) -> tuple[int, int] | None:
         """The smallest square that contains all probed /24s: half its prefix length, and its number.
 
@@ -76,8 +92,9 @@ class LivenessMap:
             order -= 1
         return None if order < OCTET_ORDER else (order, int(found[0]) >> (24 - 2 * order))
 
+    @cached_property
     def focused(self) -> bytes | None:
-        """Return the map of a small run: its own square, enlarged; None if the whole space should be drawn."""
+        """The map of a small run: its own square, enlarged; None if the whole space should be drawn."""
         if self.focus is None:
             return None
         order, number = self.focus
@@ -93,8 +110,9 @@ class LivenessMap:
         """
         many = 1 << OCTET_ORDER
         names = {square_of(octet, OCTET_ORDER): str(octet) for octet in range(many * many)}
-        alive, reserved = reduced(self.places, self.reserved, reduction)
-        unprobed = None if self.unprobed is None else reduced(self.places, self.unprobed, reduction)[1]
+        whole = self._part(0, 0)
+        alive, reserved = reduced(whole.alive, whole.reserved, reduction)
+        unprobed = None if whole.unprobed is None else reduced(whole.alive, whole.unprobed, reduction)[1]
         unit = (
             "one pixel a /24" if reduction == 1 else f"one pixel a /{24 - 2 * (reduction.bit_length() - 1)}, its mean"
         )
@@ -111,11 +129,8 @@ class LivenessMap:
         self, order: int, number: int, zoom: int, name: str, numbers: NDArray[np.uint16], summary: str = ""
     ) -> bytes:
         """Return the map of a prefix of length 2 * order, at zoom x zoom pixels per /24, divided into 16 squares."""
-        tile = SIDE >> order
         row, column = square_of(number, order)
-        part = slice(row * tile, (row + 1) * tile), slice(column * tile, (column + 1) * tile)
-        unprobed = None if self.unprobed is None else self.unprobed[part]
-        pixels = shades(self.places[part], self.reserved[part], unprobed).repeat(zoom, 0).repeat(zoom, 1)
+        pixels = shades(*self._part(order, number)).repeat(zoom, 0).repeat(zoom, 1)
         below = ZOOM_ORDER - OCTET_ORDER
         side = 1 << below
         names = {}

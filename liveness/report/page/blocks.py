@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from liveness.analysis.tables import Cell, printed, style_of
-from liveness.report.figures.drawing import Drawing
+from liveness.report.figures.drawing import Shown
 from liveness.report.layout import Section
 
 
@@ -74,7 +74,7 @@ def table_of(section: Section) -> Table:
     )
 
 
-def picture_of(drawing: Drawing, printed_notes: Sequence[str] = ()) -> Picture:
+def picture_of(drawing: Shown, printed_notes: Sequence[str] = ()) -> Picture:
     """Return a figure as an SVG in the page, without the notes of `printed_notes`, which its table has already."""
     notes = [note for note in drawing.notes if note not in printed_notes]
     return Picture(data_uri("image/svg+xml", drawing.rendered("svg")), drawing.alt, "figure", notes)
@@ -85,14 +85,14 @@ def data_uri(media_type: str, content: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-def blocks_of(prefix: str, sections: Iterable[Section], drawings: Iterable[Drawing]) -> list[Block]:
+def blocks_of(prefix: str, sections: Iterable[Section], drawings: Iterable[Shown]) -> list[Block]:
     """Return a block for each table with its figures, in the order of tables; figures without a table come last.
 
     If several tables have the same id, as those of several changes, they are numbered, and each has one of the figures.
     """
     sections = list(sections)
     tables = Counter(section.table.id for section in sections)
-    figures: dict[str, list[Drawing]] = {}
+    figures: dict[str, list[Shown]] = {}
     for drawing in drawings:
         figures.setdefault(drawing.described.table or drawing.name, []).append(drawing)
     blocks, seen = [], Counter[str]()
@@ -109,7 +109,7 @@ def blocks_of(prefix: str, sections: Iterable[Section], drawings: Iterable[Drawi
     return blocks
 
 
-def interleaved(prefix: str, sections: Iterable[Section], drawings: Iterable[Drawing]) -> list[Block]:
+def interleaved(prefix: str, sections: Iterable[Section], drawings: Iterable[Shown]) -> list[Block]:
     """Return a block for each table, and after it one for each of its figures; figures without a table come last.
 
     Unlike `blocks_of`, every figure has a heading of its own: a table may have one for each probe.

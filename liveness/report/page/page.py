@@ -4,18 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from liveness.analysis.measure import RunResults
 from liveness.analysis.measures.slices import TOP
 from liveness.analysis.results import Results
 from liveness.analysis.tables import Table
 from liveness.report.comparison import comparison_table
-from liveness.report.figures.drawers import drawn, figures_of
 from liveness.report.headline import headline_of
 from liveness.report.layout import Section
 from liveness.report.map.liveness_map import LivenessMap
 from liveness.report.page.blocks import Block, Picture, blocks_of, data_uri, table_of
 from liveness.report.page.frame import Chapter, Page, rendered
 from liveness.report.page.provenance import caveats, config_text, provenance_table
+from liveness.report.pictures import Pictures
 
 TEMPLATE: Final = "report.html.j2"
 REDUCTION: Final = 4
@@ -25,19 +24,20 @@ STATUS_TITLE: Final = "Status and losses"
 """The title of the first table, whose title in a terminal is the name of the run."""
 
 
-def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> str:
+def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP, pictures: Pictures | None = None) -> str:
     """Return the report as HTML; `zooms` are /8s to enlarge, `top` is the number of slices shown.
 
-    Maps are drawn of runs that were counted by /24.
+    Maps are drawn of runs that were counted by /24. `pictures` are those of these results, if any are drawn already.
     """
-    chapters = [_chapter(f"run{number}", run, zooms, top) for number, run in enumerate(results.runs, start=1)]
+    pictures = pictures or Pictures(results, ("svg",))
+    chapters = [_chapter(results, place, pictures, zooms, top) for place in range(len(results.runs))]
     across = list(results.tables_between_runs())
     if across:
-        blocks = blocks_of("runs", _sections(across), map(drawn, results.figures_between_runs()))
+        blocks = blocks_of("runs", _sections(across), pictures.between_runs)
         chapters.append(Chapter("runs", "From run to run", [], blocks))
     origins = results.origins
     if origins is not None:
-        blocks = blocks_of("origins", _sections(origins.tables()), map(drawn, origins.figures()))
+        blocks = blocks_of("origins", _sections(origins.tables()), pictures.of_origins)
         chapters.append(Chapter("origins", "Vantage points", list(origins.warnings()), blocks))
     runs = [run.manifest.run for run in results.runs]
     headlines = [headline_of(run) for run in results.runs]
@@ -45,14 +45,16 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
     return rendered(page, TEMPLATE, runs=runs)
 
 
-def _chapter(anchor: str, run: RunResults, zooms: Sequence[int], top: int) -> Chapter:
+def _chapter(results: Results, place: int, pictures: Pictures, zooms: Sequence[int], top: int) -> Chapter:
     """Return the chapter of one run: its status, every table with its figures, the map, and its provenance."""
+    run, anchor = results.runs[place], f"run{place + 1}"
     provenance = provenance_table(run.manifest, run)
     status, *rest = run.tables()
     tables = [replace(status, title=STATUS_TITLE), comparison_table(run), *rest]
-    blocks = blocks_of(anchor, _sections(tables, top), figures_of(run))
-    if run.alive24 is not None:
-        blocks.append(_map_block(anchor, LivenessMap(run.manifest.run, run.alive24, run.probed24), zooms))
+    blocks = blocks_of(anchor, _sections(tables, top), pictures.of_run(place))
+    drawn = pictures.map_of(place)
+    if drawn is not None:
+        blocks.append(_map_block(anchor, drawn, zooms))
     blocks.append(
         Block(
             f"{anchor}-{provenance.id}",
@@ -68,7 +70,7 @@ def _map_block(anchor: str, drawn: LivenessMap, zooms: Sequence[int]) -> Block:
     """Return the map, and maps of enlarged /8s."""
     pictures = [
         Picture(
-            data_uri("image/png", drawn.focused() or drawn.png(REDUCTION)),
+            data_uri("image/png", drawn.focused or drawn.png(REDUCTION)),
             drawn.summary(),
             "map",
             [

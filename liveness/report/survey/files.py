@@ -8,7 +8,7 @@ from liveness.analysis.survey.results import SurveyResults
 from liveness.files.outputs import write_output
 from liveness.report.export.latex import latex_tables
 from liveness.report.export.tidy import csv_of
-from liveness.report.figures.drawers import drawn
+from liveness.report.figures.drawers import saved
 from liveness.report.files import made, write_csv_files, write_drawings, write_latex_files
 from liveness.report.options import Outputs
 from liveness.report.survey.page import provenance_table, survey_page
@@ -24,7 +24,8 @@ def write_survey_report(
     table; `gathered` is needed if `outputs.draws`. LivenessError names the file that cannot be written, or the planes
     that cannot be read.
     """
-    drawings = [] if gathered is None else list(map(drawn, survey_figures(results, gathered, wanted)))
+    figures = () if gathered is None else survey_figures(results, gathered, wanted)
+    drawings = saved(figures, outputs.drawn_formats)
     if outputs.figures is not None:
         written = list(write_drawings(drawings, made(outputs.figures, "figures"), outputs.formats))
         yield f"{len(written)} files of figures below {outputs.figures}"

@@ -13,7 +13,7 @@ from liveness.analysis.survey.sequences import PLAIN
 from liveness.analysis.tables import Column, Table
 from liveness.errors import count_of
 from liveness.planes.manifest import SurveyManifest
-from liveness.report.figures.drawing import Drawing
+from liveness.report.figures.drawing import Shown
 from liveness.report.headline import Headline
 from liveness.report.layout import Section
 from liveness.report.page.blocks import Block, interleaved, table_of
@@ -24,7 +24,7 @@ TEMPLATE: Final = "survey.html.j2"
 PACKAGE: Final = "liveness.report.survey"
 
 
-def survey_page(results: SurveyResults, drawings: Iterable[Drawing], top: int) -> str:
+def survey_page(results: SurveyResults, drawings: Iterable[Shown], top: int) -> str:
     """Return the report of a survey as HTML; tables of outages have `top` rows."""
     manifest = results.manifest
     sections = (Section(table, shown=table.shown) for table in survey_tables(results, top))
