@@ -16,22 +16,15 @@ from numpy.typing import NDArray
 from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError
+from liveness.net.arp import FRAME_BYTES, arp_request, arp_sender, listening
 from liveness.net.links import Link
-from liveness.net.neighbours import (
-    NUD_CONFIRMED,
-    TRIES,
-    TRY_S,
-    arp_request,
-    arp_sender,
-)
+from liveness.net.neighbours import NUD_CONFIRMED, TRIES, TRY_S
 from liveness.net.ring import STALL_S
-from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
-from liveness.net.tpacket import ETH_P_ARP
+from liveness.net.sockets import lost_interface
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 
 MAC_BYTES: Final = 6
-FRAME_BYTES: Final = 2048
 NAP_S: Final = 0.01
 """Interval at which requests are sent: a burst has the requests of one hundredth of a second."""
 LONGEST_BURST_S: Final = 0.05
@@ -77,8 +70,7 @@ def find_neighbours(link: Link, wanted: Intervals, source: int, requests_pps: fl
     known = kernel_neighbours(link, wanted)
     silent = [address for address in wanted.address_at(np.arange(wanted.count)).tolist() if address not in known]
     if silent:
-        with open_packet_socket() as handle:
-            bind_packet_socket(handle, link.name, ETH_P_ARP)
+        with listening(link.name) as handle:
             handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             handle.setblocking(False)
             try:

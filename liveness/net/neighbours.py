@@ -4,21 +4,19 @@ import contextlib
 import errno
 import os
 import socket
-import struct
 import sys
 import time
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError
+from liveness.net.arp import arp_reply_mac, arp_request, listening
 from liveness.net.links import Link
 from liveness.net.path.netlink import ADDRESS_HEADER, NEIGHBOUR_HEADER, RTM_GETADDR, RTM_GETNEIGH, Netlink
 from liveness.net.rtnetlink import attribute, attributes
-from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
-from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
+from liveness.net.sockets import lost_interface
 
 IPV4_BYTES = 4
 TRIES = 3
@@ -38,13 +36,6 @@ NAP_S = 0.05
 
 NUD_CONFIRMED = 0x02 | 0x08 | 0x10 | 0x80
 """REACHABLE, DELAY, PROBE and PERMANENT. STALE is excluded: such an entry may be of a router that was replaced."""
-
-HARDWARE_ETHERNET = 1
-REQUEST = 1
-REPLY = 2
-ARP = struct.Struct("!HHBBH6s4s6s4s")
-ETHERNET = struct.Struct("!6s6sH")
-BROADCAST = b"\xff" * 6
 
 
 def find_mac(link: Link, address: int, source: int) -> bytes:
@@ -108,9 +99,7 @@ def kernel_entry(netlink: Netlink, index: int, address: bytes) -> KernelEntry | 
         _, where, state, _, _ = NEIGHBOUR_HEADER.unpack_from(message.body)
         entry = attributes(message.body, NEIGHBOUR_HEADER.size)
         if where == index and entry.get(NDA_DST) == address:
-            confirmed = entry.get(NDA_CACHEINFO, b"")[
-                :4
-            ]  # the first of four numbers: confirmed, used, updated, references
+            confirmed = entry.get(NDA_CACHEINFO, b"")[:4]  # the first of four: confirmed, used, updated, references
             age_ns = (int.from_bytes(confirmed, sys.byteorder) + 1) * NS // USER_HZ  # rounded up
             return KernelEntry(state, entry.get(NDA_LLADDR, b""), age_ns)
     return None
@@ -146,8 +135,7 @@ def known_mac(link: Link, address: int) -> bytes | None:
 
 def request_mac(link: Link, address: int, source: int) -> bytes:
     """Send up to 3 ARP requests 1 s apart and return the MAC address that answers. LivenessError if there is none."""
-    with open_packet_socket() as handle:
-        bind_packet_socket(handle, link.name, ETH_P_ARP)
+    with listening(link.name) as handle:
         for _ in range(TRIES):
             try:
                 handle.send(arp_request(link.mac, source, address))
@@ -159,55 +147,6 @@ def request_mac(link: Link, address: int, source: int) -> bytes:
     raise LivenessError(
         f"gateway {IPv4Address(address)} answers no ARP request on {link.name}: is it there? or set network.gateway_mac"
     )
-
-
-def arp_request(mac: bytes, source: int, address: int, to: bytes = BROADCAST) -> bytes:
-    """Return an Ethernet frame with an ARP request for `address` (RFC 826), as broadcast or to one MAC address."""
-    body = ARP.pack(
-        HARDWARE_ETHERNET,
-        ETH_P_IP,
-        6,
-        4,
-        REQUEST,
-        mac,
-        source.to_bytes(4, "big"),
-        bytes(6),
-        address.to_bytes(4, "big"),
-    )
-    return ETHERNET.pack(to, mac, ETH_P_ARP) + body
-
-
-@dataclass(frozen=True, slots=True)
-class ArpSender:
-    """Sender of an ARP packet: its addresses, and the destination if the packet is a unicast answer."""
-
-    address: bytes
-    mac: bytes
-    to: bytes | None
-    """MAC address that the answer was sent to; None for requests and announcements."""
-
-
-def arp_sender(frame: bytes) -> ArpSender | None:
-    """Return the sender of an ARP packet, or None for other packets and for ARP probes (RFC 5227)."""
-    if len(frame) < ETHERNET.size + ARP.size:
-        return None
-    *kind, operation, mac, sender, _, _ = ARP.unpack_from(frame, ETHERNET.size)
-    if kind != [HARDWARE_ETHERNET, ETH_P_IP, 6, 4] or operation not in (REQUEST, REPLY):
-        return None
-    if not any(sender) or not any(mac) or mac[0] & 1:
-        return None
-    to = bytes(frame[:6])
-    return ArpSender(bytes(sender), bytes(mac), to if operation == REPLY and not to[0] & 1 else None)
-
-
-def arp_reply_mac(frame: bytes, address: int) -> bytes | None:
-    """Return the MAC address in `frame` if it is an ARP reply from `address`, otherwise None."""
-    if len(frame) < ETHERNET.size + ARP.size:
-        return None
-    *kind, operation, mac, sender, _, _ = ARP.unpack_from(frame, ETHERNET.size)
-    if kind != [HARDWARE_ETHERNET, ETH_P_IP, 6, 4] or operation != REPLY or sender != address.to_bytes(4, "big"):
-        return None
-    return bytes(mac)
 
 
 def _answer(handle: socket.socket, address: int) -> bytes | None:

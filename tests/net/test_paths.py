@@ -10,8 +10,9 @@ from scapy.layers.l2 import ARP, Ether
 
 from liveness.errors import LivenessError, UsageError
 from liveness.net import neighbours
+from liveness.net.arp import arp_reply_mac, arp_request
 from liveness.net.links import LAB_MARKER, find_link, in_lab, interface_counters
-from liveness.net.neighbours import arp_reply_mac, arp_request, known_mac
+from liveness.net.neighbours import known_mac
 from liveness.net.path.finding import find_path, parse_mac
 from liveness.net.sockets import open_packet_socket
 from liveness.space.intervals import Intervals

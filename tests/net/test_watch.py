@@ -9,8 +9,9 @@ from ipaddress import IPv4Address
 import pytest
 from pyroute2 import IPRoute
 
+from liveness.net.arp import ARP, BROADCAST, ETHERNET, REPLY, arp_sender
 from liveness.net.links import find_link
-from liveness.net.neighbours import ARP, BROADCAST, ETHERNET, REPLY, arp_sender, kernel_entry
+from liveness.net.neighbours import kernel_entry
 from liveness.net.path import route_watch
 from liveness.net.path.finding import find_path
 from liveness.net.path.netlink import Events, Netlink

@@ -4,21 +4,17 @@ import socket
 from dataclasses import dataclass, field
 from typing import Final
 
+from liveness.net.arp import BROADCAST, arp_request, heard, listening
 from liveness.net.neighbours import (
-    BROADCAST,
     IPV4_BYTES,
     NO_ENTRY,
     NUD_CONFIRMED,
     NUD_PERMANENT,
     NUD_VALID,
-    arp_request,
-    arp_sender,
     kernel_entry,
     provoke,
 )
 from liveness.net.path.netlink import Netlink
-from liveness.net.sockets import bind_packet_socket, open_packet_socket
-from liveness.net.tpacket import ETH_P_ARP
 
 REQUEST_EVERY_NS: Final = 500_000_000
 BROADCAST_AFTER_NS: Final = 150_000_000
@@ -26,7 +22,6 @@ BROADCAST_AFTER_NS: Final = 150_000_000
 COMPARE_EVERY_NS: Final = 1_000_000_000
 SILENT_NS: Final = 4_000_000_000
 """Time without an answer after which a gateway that used to answer is considered gone."""
-MOST_FRAMES: Final = 256
 
 
 @dataclass(slots=True)
@@ -86,8 +81,7 @@ class Gateways:
 
     def __post_init__(self) -> None:
         """Open a socket that receives ARP packets."""
-        self._socket = open_packet_socket()
-        bind_packet_socket(self._socket, self.interface, ETH_P_ARP)
+        self._socket = listening(self.interface)
         self._socket.setblocking(False)
 
     def add(self, address: bytes, mac: bytes, now_ns: int) -> None:
@@ -142,16 +136,9 @@ class Gateways:
         """
         self._received_ns = now_ns
         answers: dict[bytes, list[bytes]] = {}
-        for _ in range(MOST_FRAMES):
-            try:
-                frame = self._socket.recv(2048)
-            except BlockingIOError:
-                break
-            except OSError:  # the interface is down, which the check of the link reports
-                continue
-            sender = arp_sender(frame)
-            gateway = None if sender is None else self.all.get(sender.address)
-            if sender is None or gateway is None:
+        for sender in heard(self._socket):
+            gateway = self.all.get(sender.address)
+            if gateway is None:
                 continue
             if sender.to == self.mac:
                 answers.setdefault(sender.address, []).append(sender.mac)

@@ -4,10 +4,8 @@ import socket
 from dataclasses import dataclass, field
 from typing import Final
 
+from liveness.net.arp import BROADCAST, arp_request, heard, listening
 from liveness.net.lan import Neighbours
-from liveness.net.neighbours import BROADCAST, arp_request, arp_sender
-from liveness.net.sockets import bind_packet_socket, open_packet_socket
-from liveness.net.tpacket import ETH_P_ARP
 
 NS: Final = 1_000_000_000
 ROUND_S: Final = 10.0
@@ -15,7 +13,6 @@ ROUND_S: Final = 10.0
 MOST_PPS: Final = 100.0
 ANSWER_NS: Final = 200_000_000
 """Time to wait for the answer to a request."""
-MOST_FRAMES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +66,7 @@ class Neighbourhood:
         self._macs = {address: mac.tobytes() for address, mac in zip(addresses, self.neighbours.macs, strict=True)}
         self._confirmed_ns = dict.fromkeys(addresses, self.now_ns)
         self._received_ns = self.now_ns
-        self._socket = open_packet_socket()
-        bind_packet_socket(self._socket, self.interface, ETH_P_ARP)
+        self._socket = listening(self.interface)
         self._socket.setblocking(False)
 
     def look(self, now_ns: int, mac: bytes) -> list[NeighbourMoved]:
@@ -90,17 +86,10 @@ class Neighbourhood:
 
     def _receive(self) -> None:
         arrived_ns, self._received_ns = self._received_ns, self.now_ns
-        for _ in range(MOST_FRAMES):
-            try:
-                frame = self._socket.recv(2048)
-            except BlockingIOError:
-                return
-            except OSError:  # the interface is down, which the check of the link reports
-                continue
-            sender = arp_sender(frame)
-            address = 0 if sender is None else int.from_bytes(sender.address, "big")
+        for sender in heard(self._socket):
+            address = int.from_bytes(sender.address, "big")
             known = self._macs.get(address)
-            if sender is None or known is None:
+            if known is None:
                 continue
             question = self._questions.get(address)
             if sender.to == self.mac and sender.mac == known:
