@@ -16,21 +16,17 @@ from liveness.errors import LivenessError, RefusedError, StoppedEarlyError, Usag
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.passive.aggregate import parts_for
-from liveness.passive.below import remove_all
-from liveness.passive.clients import EventLog
+from liveness.passive.classification import Classification
 from liveness.passive.config import DEFAULT_RULES, Config, recorded_config, to_document
-from liveness.passive.directory import LOGS, WORK, check_work, hold, make_directory, partitions_of, resumable
-from liveness.passive.engine import Engine, Finished
+from liveness.passive.directory import WORK, check_work, hold, make_directory, partitions_of, resumable
 from liveness.passive.gates import Counts
 from liveness.passive.inputs import Inputs, required_files
-from liveness.passive.kept_flows import KeptFlows
 from liveness.passive.manifest import Manifest, ended_status, load_results
 from liveness.passive.measured import Measured, measured
 from liveness.passive.pace import Pace
 from liveness.passive.partitions import Partitions
-from liveness.passive.progress import CLASSIFYING, REPORTING, WAITING, Activity, Progress
+from liveness.passive.progress import REPORTING, WAITING, Activity, Progress
 from liveness.passive.results import KIND, SCHEMA, Results, results_of
-from liveness.passive.sets import seen_counts, write_sets
 from liveness.passive.state import State
 from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE, RunDirectory, new_run_id
 from liveness.version import __version__
@@ -55,9 +51,7 @@ class PassiveRun:
     activity: Activity = field(default_factory=Activity)
     stopping: bool = False
     """Set from outside: ends following after the file that is being read."""
-    _engine: Engine | None = None
-    _events: EventLog | None = None
-    _kept: KeptFlows | None = None
+    _classification: Classification | None = None
     _lock: int = -1
     _made: bool = False
     """Whether this process made the directory."""
@@ -124,8 +118,6 @@ class PassiveRun:
             raise
         return run
 
-    # ---- the way of the data
-
     def go(self, extra: Sequence[str], *, follow: bool) -> None:
         """Read the inputs, or those that come until `stopping`, and write results.
 
@@ -137,10 +129,10 @@ class PassiveRun:
             return
         try:
             if follow:
-                self._follow([*self.config.inputs, *extra])
+                classification = self._follow([*self.config.inputs, *extra])
             else:
-                self._read_all([*self.config.inputs, *extra])
-            self._complete()
+                classification = self._read_all([*self.config.inputs, *extra])
+            self._complete(classification)
         except RefusedError:
             self._end("refused")
             raise
@@ -157,12 +149,13 @@ class PassiveRun:
             self._end("partial")
             raise
         finally:
-            if self._engine is not None:
-                self._engine.close()
+            if self._classification is not None:
+                self._classification.close()
         if self.partitions.notes.damage:
             raise StoppedEarlyError(self.partitions.notes.damage[-1])
 
-    def _read_all(self, entries: Sequence[str]) -> None:
+    def _read_all(self, entries: Sequence[str]) -> Classification:
+        """Read all inputs, then classify their records."""
         self._publish()
         files = list(self.inputs.unread(required_files(entries)))
         for at, file in enumerate(files, 1):
@@ -171,11 +164,13 @@ class PassiveRun:
             self._publish()
         numbers = self.partitions.intervals
         shorter = not numbers or numbers[-1] - numbers[0] < self.config.intervals_in(self.config.scanners.history)
-        self._open_engine(parts_for(self.partitions.largest), nothing_leaves=shorter)
-        self._take_all(numbers)
+        classification = self._classify(parts_for(self.partitions.largest), nothing_leaves=shorter)
+        classification.take_last(numbers)
+        return classification
 
-    def _follow(self, entries: Sequence[str]) -> None:
-        self._open_engine(FOLLOWED_PARTS)
+    def _follow(self, entries: Sequence[str]) -> Classification:
+        """Read inputs as they come until `stopping`, and classify intervals as they end."""
+        classification = self._classify(FOLLOWED_PARTS)
         self._publish()
         done: set[int] = set()
         pace = Pace()  # while further files wait, documents take a share of the time only
@@ -190,19 +185,20 @@ class PassiveRun:
                 newest = (newest_ns - lateness_ns) // self.config.interval_ns - 1
                 for number in self.partitions.intervals:
                     if number <= newest and number not in done:
-                        self._take(number)
+                        classification.take(number)
                         done.add(number)
                         self.partitions.closed = number
                 if at == len(steady) or self.stopping or pace.is_due():
                     with pace:
-                        self.write_results("running")
+                        self._write_results(classification, "running")
                 self._publish()
             if self.stopping:
                 break
             if not steady:
                 self.activity.turn_to(WAITING)
                 time.sleep(POLL_S)
-        self._take_all([number for number in self.partitions.intervals if number not in done])
+        classification.take_last([number for number in self.partitions.intervals if number not in done])
+        return classification
 
     def _publish(self) -> None:
         """Call `on_state` with the state of the run."""
@@ -212,45 +208,18 @@ class PassiveRun:
                 run=self.manifest.run_id, status=self.manifest.status, inputs=len(journal.inputs),
                 counts=self.counts(), newest_ns=journal.newest_ns, interval_ns=self.config.interval_ns,
                 newest=max(results.intervals, default=None), intervals=len(results.intervals),
-                totals=results.totals(), services=0 if self._engine is None else len(self._engine.services.known()),
+                totals=results.totals(), services=0 if self._classification is None else self._classification.services,
                 stretches=results.stretches,
             )
         )  # fmt: skip
 
-    def _open_engine(self, parts: int, *, nothing_leaves: bool = False) -> None:
-        """Begin with the first interval. `nothing_leaves` is whether the run is shorter than the history."""
-        work = self.path / WORK
-        remove_all(work / LOGS)
-        self._engine = Engine(self.config, parts, None if nothing_leaves else work / LOGS, self.measured)
-        self._events = EventLog(work, parts)
-        self._kept = KeptFlows(work, self.results.rules, self.config.interval_ns) if self.config.keep_flows else None
-
-    def _take(self, number: int) -> None:
-        assert self._engine is not None  # noqa: S101 - opened before
-        partitions = self.partitions
-        names = partitions.notes.exporter_names()
-        counted = self._engine.exporters.counted(number, partitions.observations(number), names)
-        for finished in self._engine.add(number, counted, several=partitions.several):
-            self._note(finished)
-
-    def _take_all(self, numbers: Sequence[int]) -> None:
-        """Take the last intervals, and give the verdict about those that wait for later ones."""
-        assert self._engine is not None  # noqa: S101 - opened before
-        self.activity.turn_to(CLASSIFYING)
-        for at, number in enumerate(numbers, 1):
-            self.activity.intervals_waiting = len(numbers) - at
-            self._take(number)
-        for finished in self._engine.finish():
-            self._note(finished)
-        self._engine.forget()
-
-    def _note(self, finished: Finished) -> None:
-        assert self._events is not None  # noqa: S101 - opened before
-        self.results.add(finished)
-        self.activity.newest_interval = finished.interval
-        self._events.append(finished.events)
-        if self._kept is not None:
-            self._kept.append(finished)
+    def _classify(self, parts: int, *, nothing_leaves: bool = False) -> Classification:
+        """Begin to classify. `nothing_leaves` is whether the run is shorter than the history."""
+        self._classification = Classification.open(
+            self.config, self.partitions, self.results, self.activity, self.measured, self.path / WORK, parts,
+            nothing_leaves=nothing_leaves,
+        )  # fmt: skip
+        return self._classification
 
     def progress(self) -> Progress:
         """Return how far the run is; another thread may call it while the run is at work."""
@@ -261,17 +230,14 @@ class PassiveRun:
             intervals=len(self.results.intervals), interval_ns=self.config.interval_ns,
         )  # fmt: skip
 
-    # ---- what is written
-
     def counts(self) -> Counts:
         """Return what became of the records so far."""
         counts = self.partitions.gates.report()
         counts.late = self.partitions.journal.late
-        counts.duplicates = self._engine.duplicates if self._engine is not None else 0
+        counts.duplicates = 0 if self._classification is None else self._classification.duplicates
         return counts
 
-    def _complete(self) -> None:
-        assert self._engine is not None  # noqa: S101 - opened before
+    def _complete(self, classification: Classification) -> None:
         if self.results.one_sided() and not self.manifest.forced:
             raise RefusedError(
                 f"{self.path}: {self.results.unanswered:.0%} of inbound TCP flows with ACK have no outbound flow: the"
@@ -280,11 +246,9 @@ class PassiveRun:
             )
         status = "partial" if self.partitions.notes.damage else "complete"
         self.activity.turn_to(REPORTING)
-        self.manifest.sets = write_sets(self.path, self._engine.locals)
-        if self._kept is not None:
-            self._kept.write(self.path / "flows.parquet")
+        self.manifest.sets = classification.write(self.path)
         self.write_manifest()
-        self.write_results(status)  # from here on the results are complete, which a run that is resumed recognises
+        self._write_results(classification, status)  # the results are complete now: a resumed run recognises it
         self._remove_work(status)
         self._publish()
 
@@ -310,16 +274,10 @@ class PassiveRun:
         if self.manifest.damage:
             raise StoppedEarlyError(self.manifest.damage[-1])
 
-    def write_results(self, status: str) -> None:
+    def _write_results(self, classification: Classification, status: str) -> None:
         """Write the report document of what is finished."""
-        assert self._engine is not None  # noqa: S101 - opened before
-        assert self._events is not None  # noqa: S101 - opened before
         run = f"{self.manifest.name}/{self.manifest.run_id}"
-        times = self._engine.exporters
-        document = self.results.document(run, status, self.counts(), self._engine.services, self._events, times)
-        document["exporters"] = times.health(self.partitions.health(), self.config.interval_ns)
-        document["undecoded"] = dict(self.partitions.notes.undecoded)
-        document["local_addresses"] = seen_counts(self._engine.locals, self.config.local_space)
+        document = classification.document(run, status, self.counts())
         write_atomically(self.path / PASSIVE_FILE, msgspec.json.encode(document))
 
     def _end(self, status: str) -> None:
