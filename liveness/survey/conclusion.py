@@ -1,5 +1,6 @@
 """The end of a session of a survey: planes by address, phases, and the manifest."""
 
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -19,6 +20,8 @@ from liveness.planes.manifest import (
 )
 from liveness.planes.matrix import Planes, write_phases, write_planes
 from liveness.runs.manifest import Log, Vantage
+from liveness.scan.record import Identity
+from liveness.space.addresses import format_address
 from liveness.space.prefixes import parse_lines
 from liveness.survey.config_files import to_record
 from liveness.survey.gaps import Gap
@@ -61,6 +64,17 @@ class Record:
     log: Log | None = None
     late_ms: float | None = None
     """Time from the agreed start to the first session's readiness to send, 0 if it waited; None without one."""
+
+
+def scanner_of(identity: Identity) -> Scanner:
+    """Return what the manifest says of the host that probes."""
+    return Scanner(
+        host=platform.node(),
+        kernel=platform.release(),
+        interface=identity.path.interface,
+        source_addresses=[format_address(address) for address in identity.sources],
+        transport=identity.transport,
+    )
 
 
 def running(survey: Survey, record: Record) -> SurveyManifest:

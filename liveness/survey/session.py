@@ -1,7 +1,6 @@
 """A session of a survey, from a config or a run to resume to the planes by address and the manifest."""
 
 import os
-import platform
 import shlex
 import time
 from collections.abc import Callable
@@ -9,18 +8,14 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from liveness import log
 from liveness.clock import utc
-from liveness.errors import LivenessError, StoppedEarlyError, UsageError, explain
-from liveness.files.directory import Directory
-from liveness.planes.blocks import encode_blocks, read_blocks
+from liveness.errors import LivenessError, StoppedEarlyError, explain
 from liveness.planes.live import BOOT, START_NS, LivePlanes
-from liveness.planes.manifest import NAME, Scanner, SurveyManifest, load_manifest, write_manifest
-from liveness.planes.rundir import BLOCKS_FILE, LISTED_FILE
+from liveness.planes.manifest import SurveyManifest, write_manifest
 from liveness.planes.stored import StoredRounds
 from liveness.runs.announce import announce
 from liveness.runs.manifest import Vantage
@@ -28,7 +23,7 @@ from liveness.runs.rundir import RunDirectory
 from liveness.scan.drawing import draw_control_port, draw_key
 from liveness.scan.interruption import Interruption, StoppedMerge, signals_noted
 from liveness.scan.path.neighbourhood import meet_neighbours
-from liveness.scan.plan import Plan, check_control_port
+from liveness.scan.plan import Plan
 from liveness.scan.privilege_drop import decide
 from liveness.scan.progress import Progress
 from liveness.scan.receive.sink import Received, concluded
@@ -42,22 +37,17 @@ from liveness.scan.session import (
     warn_of_ephemeral_ports,
     with_clock,
 )
-from liveness.space.addresses import format_address
-from liveness.space.intervals import Intervals
-from liveness.space.targets import Targets
 from liveness.survey import beliefs
-from liveness.survey.conclusion import Record, conclude, running
+from liveness.survey.conclusion import Record, conclude, running, scanner_of
 from liveness.survey.config import SurveyNotify
-from liveness.survey.config_files import recorded_survey_config
 from liveness.survey.message import SurveyMessage
 from liveness.survey.notifications import Notifications
 from liveness.survey.plane_sink import PlaneSinks
+from liveness.survey.recorded import ROUNDS_FOLDER, recorded, resumable, write_blocks
 from liveness.survey.recorder import RoundRecorder, boot_hash
-from liveness.survey.schedule import Survey, check_start_time, survey_of
+from liveness.survey.schedule import Survey, check_start_time
 from liveness.survey.sender import warm_up
 from liveness.survey.supervisor import SurveySupervisor
-
-ROUNDS_FOLDER: Final = "rounds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +110,9 @@ def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) 
         opened = open_session(plan, path, directory, cleanup)
         directory.lock()
         directory.write_key(key)
-        _write_blocks(directory, survey)
+        write_blocks(directory, survey)
         live.header[BOOT] = boot_hash()
-        record = Record(directory.path.name, control_port, _scanner(opened))
+        record = Record(directory.path.name, control_port, scanner_of(opened.identity))
         write_manifest(running(survey.starting(survey.config.start_ns or time.time_ns()), record), directory.path)
         opened = with_clock(drop_rights(opened, privilege_drop), plan, observers.on_notice)
         record.vantage = _vantage(plan, opened)
@@ -141,7 +131,7 @@ def resume_survey(path: Path, observers: Observers, notify: SurveyNotify | None 
     Raises UsageError for a run that is complete or that no session can continue, RefusedError for one that another
     process works on.
     """
-    directory, manifest = _resumable(path)
+    directory, manifest = resumable(path)
     lock = directory.lock()
     try:
         return _go_on(directory, manifest, observers, SurveyNotify() if notify is None else notify)
@@ -154,10 +144,10 @@ def check_resumable(path: Path) -> None:
 
     RefusedError if another process works on it.
     """
-    directory, manifest = _resumable(path)
+    directory, manifest = resumable(path)
     lock = directory.lock()
     try:
-        survey = _recorded(directory, manifest)
+        survey = recorded(directory, manifest)
         directory.read_key()
         LivePlanes.open(path, len(survey.blocks), len(survey.probes), survey.depth).close()
     finally:
@@ -167,7 +157,7 @@ def check_resumable(path: Path) -> None:
 def _go_on(directory: RunDirectory, manifest: SurveyManifest, observers: Observers, notify: SurveyNotify) -> Finished:
     """Run another session of a survey that is locked."""
     path = directory.path
-    survey = _recorded(directory, manifest)
+    survey = recorded(directory, manifest)
     survey = replace(survey, config=msgspec.structs.replace(survey.config, notify=notify))
     if not notify.watched_of(survey.blocks.numbers).any():
         observers.on_notice(
@@ -192,7 +182,7 @@ def _go_on(directory: RunDirectory, manifest: SurveyManifest, observers: Observe
         way = find_way(plan)
         plan = on_the_way(plan, way)
         opened = open_session(plan, meet_neighbours(plan, way, observers.on_notice), directory, cleanup)
-        record.scanner = _scanner(opened)
+        record.scanner = scanner_of(opened.identity)
         # planes by address that an earlier session left are still those that the manifest describes
         write_manifest(msgspec.structs.replace(manifest, status="running", resumed=record.resumed), path)
         opened = with_clock(drop_rights(opened, privilege_drop), plan, observers.on_notice)
@@ -309,55 +299,6 @@ def _describe_replies(session: _Session) -> None:
     record.warnings += kept.problems
 
 
-def _scanner(opened: Opened) -> Scanner:
-    identity = opened.identity
-    return Scanner(
-        host=platform.node(),
-        kernel=platform.release(),
-        interface=identity.path.interface,
-        source_addresses=[format_address(address) for address in identity.sources],
-        transport=identity.transport,
-    )
-
-
 def _vantage(plan: Plan, opened: Opened) -> Vantage | None:
     vantage = vantage_record(plan, opened.identity)
     return vantage if isinstance(vantage, Vantage) else None
-
-
-def _write_blocks(directory: RunDirectory, survey: Survey) -> None:
-    files_of = {BLOCKS_FILE: survey.blocks} | ({LISTED_FILE: survey.listed} if survey.order.shards > 1 else {})
-    for name, blocks in files_of.items():
-        try:
-            with directory.files() as files, files.replaced(name) as file:
-                file.write(encode_blocks(blocks))
-        except OSError as problem:
-            raise LivenessError(f"{directory.path / name}: cannot write: {problem.strerror}") from problem
-
-
-def _resumable(path: Path) -> tuple[RunDirectory, SurveyManifest]:
-    """Return the directory and manifest of a survey that a session can continue."""
-    if not (path / NAME).is_file():
-        raise UsageError(f"{path}: no run of a survey: it has no {NAME}")
-    manifest = load_manifest(path)
-    if manifest.status == "complete":
-        raise UsageError(f"{path}: this survey is complete: there is nothing to resume")
-    with Directory.open(path) as directory:
-        if manifest.origin is not None or not directory.is_directory(ROUNDS_FOLDER):
-            raise UsageError(f"{path}: no rounds to resume from: this survey was imported, or concluded elsewhere")
-    return RunDirectory(path), manifest
-
-
-def _recorded(directory: RunDirectory, manifest: SurveyManifest) -> Survey:
-    """Return the survey of a run from its recorded config, blocks and targets."""
-    path = directory.path
-    config = recorded_survey_config(manifest.config, path / NAME)
-    check_control_port(config.as_census(), manifest.control_port, path / NAME)
-    targets = Targets.build(directory.read_targets(), Intervals.empty(), lab=True)
-    listed = path / (LISTED_FILE if config.shard.of > 1 else BLOCKS_FILE)
-    survey = survey_of(config, read_blocks(listed), targets, path / NAME)
-    if manifest.shard is None:
-        return survey
-    if survey.blocks_sha256 != manifest.shard.blocks_sha256:
-        raise LivenessError(f"{listed}: not the /24s with which this survey began: restore it from a copy")
-    return replace(survey, targets_sha256=manifest.shard.targets_sha256)
