@@ -17,12 +17,14 @@ from liveness.runs.counters import declared
 from liveness.runs.course import Timeline
 from liveness.runs.manifest import Manifest
 
-DECLARATION = """
+PRINTED = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+HICCUPS = PRINTED.partition("# liveness/runs/counters.py, in Counts\n")[2].partition("```")[0]
+"""The worked example."""
+DECLARATION = f"""
     oddities: Annotated[
         Ints, Counter(help="Packets of an odd length.", unit="packets", per="receiver", by=("probe",), each_probe=True)
     ]
-    hiccups: Annotated[Ints, Counter(help="Batches that came late.", unit="frames", per="sender")]
-"""
+{HICCUPS}"""
 BEFORE = "    first_replies: Annotated["
 
 CODE = """

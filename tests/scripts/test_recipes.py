@@ -1,5 +1,6 @@
 """The recipes of CONTRIBUTING.md: each is made as it is printed, in a copy of the package, and what it adds is used."""
 
+import json
 import os
 import re
 import shutil
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from liveness.replies import Kind
 from tests.census.support import ROOT
-from tests.populations import town
+from tests.populations import Population, Reply, town
 
 BLOCK = re.compile(
     r"^```python\n# (?:new file: (?P<new>\S+)|(?P<old>\S+), in (?P<table>\w+))\n(?P<text>.*?)^```$",
@@ -44,7 +46,9 @@ class Recipe:
             (folder / name).write_text(text)
         for name, table, row in self.rows:
             lines = (folder / name).read_text().splitlines(keepends=True)
-            (start,) = [number for number, line in enumerate(lines) if line.startswith(f"{table}:")]
+            (start,) = [
+                number for number, line in enumerate(lines) if line.startswith((f"{table}:", f"class {table}:"))
+            ]
             indent = row[: len(row) - len(row.lstrip())]
             at = next(number for number in range(start, len(lines)) if lines[number].startswith(indent))
             lines.insert(at, row)
@@ -79,6 +83,22 @@ def test_a_new_set_format(tmp_path: Path) -> None:
         2,
         "liveness: error: b.hex:2: 'xyz' is no address in hexadecimal\n",
     )
+
+
+def test_a_new_number(tmp_path: Path) -> None:
+    Recipe.of("New number").make(tmp_path)
+    registry = tmp_path / "liveness" / "analysis" / "measures" / "registry.py"
+    imported = "from liveness.analysis.measures.dns_only import DNS_ONLY\n"
+    registry.write_text(registry.read_text().replace("from liveness", f"{imported}from liveness", 1))
+    kinds = (Kind.ANSWER, Kind.PAYLOAD, Kind.ANSWER)
+    dns = [Reply("dns", kind, address, address) for address, kind in enumerate(kinds, 1)]
+    census = Population([*dns, Reply("tcp/80", Kind.RST, 1, 1), Reply("icmp", Kind.ECHO_REPLY, 4, 4)])
+    run_dir = census.write(tmp_path / "sets").path
+    done = run(tmp_path, "analyze", run_dir, "--json", "--csv", "tables", "--latex", "latex")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["runs"][0]["dns_only"] == 2
+    assert "dns only,addresses,2,addresses" in (tmp_path / "tables" / "dns_only.csv").read_text()
+    assert "dns only" in (tmp_path / "latex" / "dns_only.tex").read_text()
 
 
 def test_a_new_command(tmp_path: Path) -> None:
