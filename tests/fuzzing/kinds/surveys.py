@@ -24,13 +24,13 @@ from liveness.planes.rundir import BLOCKS_FILE, SurveyRun
 from liveness.planes.stored import StoredRounds
 from liveness.runs.rundir import RunDirectory
 from liveness.space.intervals import Intervals
-from liveness.survey import session
 from liveness.survey.conclusion import Record, conclude, running
 from liveness.survey.config_files import load_survey_config, recorded_survey_config, to_record
 from liveness.survey.exporting import parts_of
 from liveness.survey.import_timing import Given
 from liveness.survey.opening import import_any
 from liveness.survey.progress import progress_of
+from liveness.survey.recorded import recorded, resumable
 from liveness.survey.recorder import RoundRecorder
 from liveness.survey.selection import kept_blocks, load_state
 from liveness.survey.shard_union import unite_surveys
@@ -182,8 +182,8 @@ def _resume(run: Path) -> None:
     progress = progress_of(run, 5)
     check_lines(progress.lines())
     json.dumps(progress.document())
-    directory, manifest = session._resumable(run)
-    survey = session._recorded(directory, manifest)
+    directory, manifest = resumable(run)
+    survey = recorded(directory, manifest)
     notices: list[str] = []
     with closing(LivePlanes.open(run, len(survey.blocks), len(survey.probes), survey.depth)) as live:
         start_ns = int(live.header[START_NS])
