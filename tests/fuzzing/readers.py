@@ -15,7 +15,7 @@ OPENING: Final = frozenset({
 })  # fmt: skip
 """Names of functions and methods that open a file, or read one that is named."""
 NO_FILES: Final = frozenset({"Directory", "RunDirectory", "ways", "kernel", "self", "watcher", "collector", "endpoint",
-                             "_reader", "opener"})  # fmt: skip
+                             "_reader", "opener", "Classification"})  # fmt: skip
 """What else has a method `open`: directories, which are opened to look into, and sockets."""
 
 Reached = tuple[str, ...]
