@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from liveness.report.passive.export import passive_csv
+from liveness.report.passive.exporter_figures import exporters_figure
+from liveness.report.passive.exporter_tables import exporters_table
 from liveness.report.passive.grey_map import (
     GREY_CELL,
     ONE_WAY,
@@ -146,6 +148,13 @@ def test_exporters_and_their_silence_are_in_every_output(tmp_path: Path) -> None
     page = (tmp_path / "page.html").read_text()
     assert "exporters were silent for an interval or longer" in page
     assert (tmp_path / "figures/exporters.svg").exists()
+
+
+def test_a_document_that_names_exporters_in_its_intervals_alone_is_drawn() -> None:
+    """The shape of results allows it: what is missing counts as nothing."""
+    document = {"interval_s": 600.0, "intervals": [{"start": "2026-11-27T00:00:00Z", "exporters": {"e1": 7}}]}
+    assert "e1 (7)" in exporters_figure(document).alt
+    assert exporters_table({"exporters": [{"exporter": "e1", "records": 7, "sampling": None}]}).rows[0][0] == "e1"
 
 
 def test_the_trend_of_a_service_is_the_failed_share_of_both_halves() -> None:

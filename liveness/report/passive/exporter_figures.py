@@ -13,7 +13,7 @@ MOST_EXPORTERS: Final = 20
 def exporters_figure(document: Document) -> Drawing:
     """Draw the records of the exporters with most of them, by interval."""
     found = squares(document, "exporters", MOST_EXPORTERS, "records an interval")
-    silent = sum(1 for each in document["exporters"] if each.get("silent_intervals"))
+    silent = sum(1 for each in document.get("exporters", ()) if each.get("silent_intervals"))
     return drawn(
         name="exporters",
         title="Records of exporters over time",
