@@ -106,6 +106,10 @@ def judged(run: Path, population: Path, usages: list[Usage], wall_s: float) -> d
     if checked.returncode:
         problems.append(f"not the truth: {checked.stdout}{checked.stderr}")
     usages = [usage for usage in usages if usage.processes]
+    if not usages:
+        raise LivenessError(
+            f"the survey ended within {SAMPLE_EVERY_S:g} s, before it was measured: give it more rounds"
+        )
     sending_s = manifest.rounds * manifest.interval_s
     return {
         "rounds": manifest.rounds,

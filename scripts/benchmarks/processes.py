@@ -21,7 +21,7 @@ class Usage(NamedTuple):
 
 
 def usage_of(pid: int, words: tuple[str, ...]) -> Usage:
-    """Return the usage of the topmost descendant whose command line ends with `words`, and of its descendants."""
+    """Return the usage of a process and those below it that have `words` at the end, those of a lab left out."""
     wanted = "\0".join((*words, "")).encode()
     found = [entry for entry in descendants(pid) if _read(entry, "cmdline").endswith(wanted) and not _is_lab(entry)]
     times = [_cpu_s(entry) for entry in found]
@@ -37,7 +37,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def _is_lab(pid: int) -> bool:
-    """Whether a process is one of the lab: it has the survey's words in its own command line too."""
+    """Return whether a process is one of the lab: it has the words of what runs in it in its command line, too."""
     return b"\0exec\0" in _read(pid, "cmdline")
 
 

@@ -14,7 +14,7 @@ from tests.census.support import ROOT, run
 
 pytestmark = pytest.mark.lab
 
-SUBCOMMANDS = ("tx", "rx", "scan", "pace", "budget", "sets", "analyze", "model", "repeat", "flows")
+SUBCOMMANDS = ("tx", "rx", "scan", "pace", "budget", "sets", "analyze", "model", "repeat", "flows", "hour")
 
 
 def bench(*arguments: str) -> dict[str, Any]:

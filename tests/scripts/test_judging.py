@@ -1,14 +1,19 @@
 """How benchmarks judge: rates that hold, flows that keep to one, counters that add up."""
 
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
 import pytest
 
 from liveness.errors import UnsupportedError
+from liveness.lab.model.population.load import load_population
+from liveness.lab.model.population.sample import used24
 from liveness.net.links import InterfaceCounters
 from liveness.runs.course import Timeline
 from liveness.runs.manifest import Manifest, ProbeCounts, Receive, Transmit
@@ -17,8 +22,10 @@ from scripts.benchmarks import network
 from scripts.benchmarks.contest import Performance
 from scripts.benchmarks.far_end import Counted
 from scripts.benchmarks.generator import batch_for
+from scripts.benchmarks.hour import interval_times, used_blocks
 from scripts.benchmarks.pace import Pace, judge
 from scripts.benchmarks.plans import one_block, plan_over
+from scripts.benchmarks.processes import usage_of
 from scripts.benchmarks.rx import find_rate
 from scripts.benchmarks.scan import account
 from scripts.benchmarks.trial import Trial
@@ -181,3 +188,36 @@ def test_a_manifest_that_does_not_add_up_is_reported(changes: dict[str, object],
 def test_the_interface_is_the_judge() -> None:
     assert problems(MANIFEST, tx_packets=202) == ["completed and the interface's count: 200 and 199"]
     assert problems(MANIFEST, rx_packets=9) == ["the interface's count and received + dropped: 9 and 8"]
+
+
+BUSY: Final = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "other", "words"])
+end = time.process_time() + 0.3
+while time.process_time() < end:
+    pass
+print("ready", flush=True)
+sys.stdin.readline()
+child.kill()
+"""
+
+
+def test_usage_is_that_of_the_processes_with_the_words() -> None:
+    """The parent has the words and the child of its own has not; a process of the lab has them after `exec`."""
+    for words, lab, processes in ((("some", "words"), (), 1), (("words",), (), 2), (("words",), ("exec",), 1)):
+        command = [sys.executable, "-c", BUSY, *lab, "some", "words"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            found = usage_of(process.pid, words)
+            process.communicate("\n")
+        assert found.processes == processes
+        assert found.pss_kib > 1_000
+        assert (found.cpu_s >= 0.25) == (not lab)
+
+
+def test_a_survey_of_an_hour_has_24s_in_use_and_whole_rounds() -> None:
+    numbers = used_blocks(30)
+    assert len(set(numbers.tolist())) == 30
+    assert used24(load_population("paper"), np.sort(numbers)) == 30
+    assert (interval_times("10m", 6), interval_times("0.5s", 3)) == ("60m", "1.5s")
