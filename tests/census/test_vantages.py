@@ -23,7 +23,7 @@ from tests.lab.model.population.support import SMALL
 pytestmark = pytest.mark.lab
 
 TIMEOUT_S: Final = 280
-LEAD_S: Final = 20.0
+LEAD_S: Final = 15.0
 SLOT_S: Final = 4
 OFFSETS_MS: Final = {"ams1": 0, "fra1": 300, "nyc1": 600}
 EARLY_NS: Final = 1_000_000
