@@ -6,6 +6,7 @@ from scripts.benchmarks import (
     across,
     analyze,
     budget,
+    cold,
     day,
     flows,
     hour,
@@ -13,6 +14,7 @@ from scripts.benchmarks import (
     model,
     pace,
     repeat,
+    report,
     rx,
     scan,
     sets,
@@ -26,5 +28,23 @@ def group() -> None:
     """Measure this machine, in private networks. Ratios within one run count; the machine's speed drifts."""
 
 
-for module in (tx, rx, scan, pace, budget, sets, analyze, model, repeat, flows, day, hour, kernels, survey, across):
+for module in (
+    tx,
+    rx,
+    scan,
+    pace,
+    budget,
+    sets,
+    analyze,
+    report,
+    cold,
+    model,
+    repeat,
+    flows,
+    day,
+    hour,
+    kernels,
+    survey,
+    across,
+):
     group.add_command(module.command)

@@ -43,6 +43,19 @@ def test_kernels_prints_the_least_and_the_median_of_the_rounds() -> None:
         assert 0 < costs["least_ns"] <= costs["median_ns"]
 
 
+def test_report_prints_times_of_tables_and_of_everything_drawn() -> None:
+    found = bench("report", "--rounds", "1")
+    for what in ("tables", "drawn"):
+        assert 0 < found[f"{what}_cpu_s"] <= found[f"{what}_median_cpu_s"]
+        assert 0 < found[f"{what}_wall_s"] <= found[f"{what}_median_wall_s"]
+
+
+def test_cold_compiles_once() -> None:
+    found = bench("cold", "--only", "analyze")
+    assert 0 < found["analyze_first_files"] == found["analyze_second_files"]
+    assert min(found["analyze_first_cpu_s"], found["analyze_second_cpu_s"]) > 0
+
+
 def test_a_contestant_that_does_not_run_is_named() -> None:
     arguments = ("tx", "--rounds", "1", "--seconds", "0.1", "--masscan", "/bin/false")
     done = run(sys.executable, "-m", "scripts.benchmarks", *arguments, cwd=ROOT)
