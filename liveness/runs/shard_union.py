@@ -127,6 +127,7 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
         duplicates=_duplicates(first, manifests),
         busiest_sources=_top_sources(manifests),
         rejected=sum_of(one.rejected for one in manifests),
+        talk=_talk(manifests),
         receive=_summed(Receive, [one.receive for one in manifests]),
         transmit=_transmit(manifests),
         loss_warnings=[f"{run.label}: {line}" for run in runs for line in run.manifest.loss_warnings],
@@ -188,6 +189,12 @@ def _attempts_by_kind(first: Manifest, manifests: Sequence[Manifest]) -> dict[st
         signs = dict.fromkeys(sign for of_run in each for sign in of_run.get(probe, {}))
         total[probe] = {sign: sum_of(of_run.get(probe, {}).get(sign, {}) for of_run in each) for sign in signs}
     return total
+
+
+def _talk(manifests: Sequence[Manifest]) -> dict[str, int] | UnsetType:
+    """Return the sums of the counts of talks, UNSET if the machines talked to nobody."""
+    counts = [one.talk for one in manifests if one.talk is not UNSET]
+    return sum_of(counts) if counts else UNSET
 
 
 def _duplicates(first: Manifest, manifests: Sequence[Manifest]) -> dict[str, dict[str, list[int]]]:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from liveness.analysis.measure import AnyMeasure
+from liveness.analysis.measures.applications import APPLICATIONS
 from liveness.analysis.measures.conditional import CONDITIONAL
 from liveness.analysis.measures.coverage import COVERAGE
 from liveness.analysis.measures.error_categories import ERROR_CATEGORIES
@@ -34,6 +35,7 @@ MEASURES: Final[tuple[AnyMeasure, ...]] = (
     ERROR_MESSAGES,
     ERROR_SOURCES,
     TRANSPORT,
+    APPLICATIONS,
     TARPITS,
     CONDITIONAL,
     PATTERNS,

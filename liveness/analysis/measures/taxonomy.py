@@ -8,6 +8,7 @@ from liveness.analysis.counting.states import RunStates
 from liveness.analysis.figures import Figure, Layers
 from liveness.analysis.formula import Formula, formulas, share
 from liveness.analysis.measure import Comparison, Measure, RunResults
+from liveness.analysis.measures.applications import talked_probes
 from liveness.analysis.numbers import count, in_words, named_formulas, percent
 from liveness.analysis.tables import PUBLISHED, Column, Share, Table
 from liveness.reference.bano_2018 import VALUES, words
@@ -25,15 +26,35 @@ class Taxonomy:
     application_alive: Annotated[int, Formula("a valid UDP answer")]
 
 
+@dataclass(frozen=True, slots=True)
+class TalkedTaxonomy(Taxonomy):
+    """Addresses by layer in a run that talked to TCP services."""
+
+    tcp_application_active: Annotated[int, Formula("data from a TCP service that was talked to")]
+    tcp_application_alive: Annotated[int, Formula("data of the port's protocol from a TCP service")]
+
+
+def _layers(value: Taxonomy) -> dict[str, int]:
+    return {name: getattr(value, name) for name in formulas(type(value))}
+
+
 def taxonomy(run: RunStates) -> Taxonomy:
     """Count the addresses of a run at each layer."""
     tcp, udp = run.family_probes("tcp"), run.family_probes("udp")
-    return Taxonomy(
+    found = Taxonomy(
         network_alive=run.count(run.everything()),
         transport_active=run.count(run.sent(tcp, (Kind.SYN_ACK, Kind.RST))),
         transport_alive=run.count(run.sent(tcp, (Kind.SYN_ACK,))),
         application_active=run.count(run.sent(udp, (Kind.ANSWER, Kind.PAYLOAD))),
         application_alive=run.count(run.sent(udp, (Kind.ANSWER,))),
+    )
+    talked = talked_probes(run)
+    if not talked:
+        return found
+    return TalkedTaxonomy(
+        **_layers(found),
+        tcp_application_active=run.count(run.sent(talked, (Kind.ANSWER, Kind.PAYLOAD))),
+        tcp_application_alive=run.count(run.sent(talked, (Kind.ANSWER,))),
     )
 
 
@@ -42,8 +63,7 @@ def tables(value: Taxonomy, run: RunResults) -> Iterator[Table]:
     targets = run.targets
     of_targets = "targets, whose number the run does not record" if targets is None else f"the {count(targets)} targets"
     rows = []
-    for name in formulas(Taxonomy):
-        number: int = getattr(value, name)
+    for name, number in _layers(value).items():
         # Sources of ICMP errors need not be targets, so that the share of network-alive is not one of the sample.
         of_sampled = Share.of_counts if name == "network_alive" else run.sampled
         rows.append(
@@ -68,7 +88,7 @@ def tables(value: Taxonomy, run: RunResults) -> Iterator[Table]:
         rows,
         [
             f"Shares of {of_targets} and of IPall, {count(run.ipall)} addresses.",
-            *named_formulas(formulas(Taxonomy)),
+            *named_formulas(formulas(type(value))),
             *run.sampling_notes(),
         ],
     )
@@ -76,7 +96,7 @@ def tables(value: Taxonomy, run: RunResults) -> Iterator[Table]:
 
 def figures(value: Taxonomy, run: RunResults) -> Iterator[Figure]:
     """Yield the layers as a funnel; a bar's width is the layer's share of IPall."""
-    layers: dict[str, int] = {name: getattr(value, name) for name in formulas(Taxonomy)}
+    layers = _layers(value)
     numbers, all_addresses, targets = list(layers.values()), run.ipall, run.targets
     described = ", ".join(f"{in_words(name)} {count(number)}" for name, number in layers.items())
     probed = f"; {count(targets)} targets were probed" if targets else ""
@@ -87,7 +107,7 @@ def figures(value: Taxonomy, run: RunResults) -> Iterator[Figure]:
         [
             f"A bar's width is the layer's share of IPall, {count(all_addresses)} addresses.",
             "The control counts in network alive alone, which may thus be more.",
-            *named_formulas(formulas(Taxonomy)),
+            *named_formulas(formulas(type(value))),
         ],
         Layers(
             layers=[in_words(name) for name in layers],
