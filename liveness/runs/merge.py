@@ -65,9 +65,10 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
 
 def _keep_one_outcome(whole: dict[Role, BitMap], outcome: dict[Role, BitMap]) -> None:
     """Remove from the sets of one outcome of talks the addresses with an outcome that counts more, and add the rest."""
-    for part, addresses in whole.items():
-        addresses -= outcome[part]  # noqa: PLW2901 - in place
-        outcome[part] |= addresses
+    for role in (Role.SOURCE, Role.TARGET):
+        whole[role] = (whole[role] | whole[Role.DIRECT]) - outcome[role]
+        outcome[role] |= whole[role]
+    whole[Role.DIRECT] = BitMap()  # in both of the others now
 
 
 def _order(reply: ReplyKey) -> tuple[int, int, int]:

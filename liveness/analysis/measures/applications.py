@@ -50,8 +50,10 @@ def _port(run: RunStates, probe: str) -> PortTalks:
     return PortTalks(**counts)
 
 
-def tables(value: Applications, run: RunResults) -> Iterator[Table]:
-    """Yield the outcomes of each port, with published values."""
+def tables(value: Applications | None, run: RunResults) -> Iterator[Table]:
+    """Yield the outcomes of each port, with published values; nothing if nobody was talked to."""
+    if value is None:
+        return
     names = list(formulas(PortTalks))
     rows = []
     for port, talks in value.items():
