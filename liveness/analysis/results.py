@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from liveness.analysis.across import registry as across_registry
 from liveness.analysis.across.changes import CHANGES, Change
 from liveness.analysis.across.measure import AcrossMeasure, AnyAcrossMeasure
 from liveness.analysis.across.not_compared import NOT_COMPARED
 from liveness.analysis.across.pairing import NO_COMPARISON, Comparisons, LeftOut, Plan, as_given, by_census, by_vantage
-from liveness.analysis.across.registry import ACROSS
 from liveness.analysis.across.retention import RETENTION, Retention
 from liveness.analysis.counting.activity import activity_by_cluster
 from liveness.analysis.counting.opened import OpenRun, OpenSet, verified_in
@@ -39,7 +39,7 @@ class Results:
     runs: list[RunResults]
     values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values of the measures of several runs, by the id of the measure."""
-    measures: tuple[AnyAcrossMeasure, ...] = field(default_factory=lambda: ACROSS)
+    measures: tuple[AnyAcrossMeasure, ...] = field(default_factory=lambda: across_registry.ACROSS)
     origins: OriginResults | None = None
     """The comparison of vantage points, if it was asked for."""
 
@@ -157,7 +157,7 @@ def analyze_sets(
     probed = [Probed.by(manifest) for manifest, _ in runs] if probed is None else probed
     comparisons = plan(probed)
     states, compared = count_runs(runs, scope, targets, probed, comparisons)
-    measures = ACROSS
+    measures = across_registry.ACROSS
     return Results(
         runs=[analyze_run(run) for run in states],
         values={measure.id: measure.compute(states, compared) for measure in measures},
