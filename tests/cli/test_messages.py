@@ -21,9 +21,12 @@ WRITERS = {
     "cli/messages.py": "the handler itself",
     "cli/display.py": "the live view and the summary of a scan, tables for people",
     "cli/replay.py": "a line that is redrawn while captures are read",
+    "cli/passive_display.py": "the live view of a passive run",
     "cli/streams.py": "the streams themselves",
     "cli/main.py": "flushes both streams",
     "cli/census.py": "a question, and whether there is a terminal",
+    "fleet/bound.py": "a program of its own, whose only message is that it cannot start the command",
+    "fleet/runner.py": "a process of its own, whose standard error is the log of its job",
     "system/child.py": "flushes both streams before a fork",
 }
 """Files that touch standard error, and why."""
