@@ -18,7 +18,8 @@ from liveness.system.clock_offset import ClockReading, read_clock
 class BlockStarts:
     """The starts of the blocks of one run. A run without a slot has none.
 
-    `first` is the manifest at the beginning of the session: starts of earlier sessions are kept.
+    `first` is the manifest at the beginning of the session: starts of earlier sessions are kept. A start before the
+    agreed time is none: older versions recorded it when a run was stopped while it waited.
     """
 
     plan: Plan
@@ -34,7 +35,7 @@ class BlockStarts:
         self._slack_s = slack_s(self.plan)
         known = {block.block: block.start for block in self.first.blocks if isinstance(block.start, BlockStart)}
         for number, part in enumerate(self.plan.order.parts):
-            if part.name in known:
+            if part.name in known and known[part.name].late_ms >= 0:
                 self._records[number] = known[part.name]
 
     def look(self) -> None:

@@ -142,6 +142,29 @@ def test_the_record_says_how_late_each_block_was(sent: tuple[Running, dict[str, 
     assert lag_record(running.plan, running.shared, 0).offset_s == 0.25
 
 
+@pytest.mark.parametrize(("stop_after_s", "begun"), [(3.0, 0), (8.0, 1)], ids=["the run", "a block"])
+def test_a_sender_that_is_stopped_while_it_waits_begins_nothing(
+    monkeypatch: pytest.MonkeyPatch, stop_after_s: float, begun: int
+) -> None:
+    """A start that was recorded then would be kept by the resumed run, however late it begins the block."""
+    running = Running(monkeypatch, fields={"block_prefix": 24, "start_at": START, "slot": "10s"})
+
+    def stop() -> Iterator[object]:
+        yield running.after(stop_after_s)
+        running.shared.stop[0] = 1
+
+    running.run(stop())  # type: ignore[arg-type]
+    assert len(running.frames) == begun * 256 * len(PROBES)
+    first = manifest_of(running.plan)
+    starts = BlockStarts(
+        running.plan, running.shared, first, pytest.fail, lambda: ClockReading("kernel", synchronised=False)
+    )
+    starts.look()
+    recorded = [isinstance(block.start, BlockStart) for block in starts.added_to(first.blocks)]
+    assert recorded == [True] * begun + [False] * (4 - begun)
+    assert (late_ms(running.plan, running.shared, first) is None) == (begun == 0)
+
+
 def test_a_block_that_comes_too_late_is_named_and_not_skipped() -> None:
     """Late by more than the slot has left: other vantage points are in their next block before it ends."""
     plan = plan_of()
@@ -175,3 +198,20 @@ def test_starts_of_earlier_sessions_are_kept() -> None:
     starts = BlockStarts(plan, shared, manifest_of(plan, blocks=blocks), pytest.fail)
     starts.look()
     assert starts.added_to(blocks)[0].start == before
+
+
+def test_a_start_before_the_agreed_time_is_no_start() -> None:
+    """Runs have kept such a record of a block for which they still waited when they were stopped."""
+    plan = plan_of()
+    before = BlockStart(agreed=START, late_ms=-3_600_000.0, synchronised=True)
+    blocks = [BlockStatus(block=name, targets=n, status="pending", start=before) for name, n in BLOCKS.items()]
+    shared = Shared(plan)
+    shared.began_ns[0, 0] = START_NS + 3600 * NS
+    notices: list[str] = []
+    first = manifest_of(plan, blocks=blocks)
+    starts = BlockStarts(plan, shared, first, notices.append, lambda: ClockReading("kernel", synchronised=False))
+    starts.look()
+    begun, *others = (block.start for block in starts.added_to(blocks))
+    assert isinstance(begun, BlockStart)
+    assert (begun.late_ms, begun.synchronised, len(notices)) == (3_600_000.0, False, 1)
+    assert not any(isinstance(start, BlockStart) for start in others)

@@ -82,7 +82,8 @@ class Sender:
         while start_ns is not None and not self.shared.stopping() and (left_ns := start_ns - time.time_ns()) > 0:
             self._wait()
             time.sleep(min(POLL_S, left_ns / 1e9))
-        self.shared.began_ns[self.index, part] = time.time_ns()
+        if not self.shared.stopping():  # a sender that has to stop sends nothing: the part has not begun
+            self.shared.began_ns[self.index, part] = time.time_ns()
 
     def _finish_part(self, part: int) -> bool:
         """Repair known losses and wait for replies, until no loss is left to repair; return False if stopped."""
