@@ -94,15 +94,17 @@ def shard_record(plan: Plan, late: float | None = None) -> Shard | msgspec.Unset
 
 
 def late_ms(plan: Plan, shared: Shared, first: Manifest) -> float | None:
-    """Return the time from the agreed start to the first packet; of a resumed run, that of its first session.
+    """Return the time from the agreed start to the first packet; of a resumed run, that of the session that sent it.
 
     `first` is the manifest at the beginning of this session. None if no start was agreed, or before the first packet.
+    A time before the agreed start is none: older versions recorded it when a run was stopped while it waited.
     """
     start_ns = first_start_ns(plan)
     if start_ns is None:
         return None
-    if first.resumed:
-        return first.shard.late_ms if isinstance(first.shard, Shard) else None
+    earlier = first.shard.late_ms if first.resumed and isinstance(first.shard, Shard) else None
+    if earlier is not None and earlier >= 0:
+        return earlier
     return late_after_ms(shared, 0, start_ns)
 
 

@@ -215,3 +215,20 @@ def test_a_start_before_the_agreed_time_is_no_start() -> None:
     assert isinstance(begun, BlockStart)
     assert (begun.late_ms, begun.synchronised, len(notices)) == (3_600_000.0, False, 1)
     assert not any(isinstance(start, BlockStart) for start in others)
+
+
+@pytest.mark.parametrize("earlier_ms", [None, -1500.0], ids=["killed while it waited", "stopped while it waited"])
+def test_a_run_that_had_not_begun_is_measured_when_it_is_resumed(earlier_ms: float | None) -> None:
+    plan = plan_of()
+    first = manifest_of(plan, shard=shard_record(plan, earlier_ms), resumed=[START])
+    shared = Shared(plan)
+    assert late_ms(plan, shared, first) is None
+    shared.began_ns[0, 0] = START_NS + 7 * NS
+    assert late_ms(plan, shared, first) == 7000.0
+
+
+def test_a_resumed_run_keeps_how_late_it_began() -> None:
+    plan = plan_of()
+    shared = Shared(plan)
+    shared.began_ns[0, 0] = START_NS + 7 * NS
+    assert late_ms(plan, shared, manifest_of(plan, shard=shard_record(plan, 3.5), resumed=[START])) == 3.5
