@@ -78,6 +78,20 @@ def slack_s(plan: Plan) -> float:
     return config.slot.seconds - longest_s
 
 
+def check_slots_kept(whole: Plan, left: Plan) -> None:
+    """Raise UsageError if a block of `left`, the plan without targets that have no route, has the slot of another."""
+    config = whole.config
+    if config.slot is None:
+        return
+    for before, after in zip(whole.order.parts, left.order.parts, strict=False):
+        if before.name != after.name:
+            raise UsageError(
+                f"config {config.name!r}: $.slot: {config.slot}: without the targets that routes leave out, block"
+                f" {after.name} would begin in the slot of {before.name}: give these targets a route, or block them at"
+                " all vantage points (targets.block)"
+            )
+
+
 def shard_record(plan: Plan, late: float | None = None) -> Shard | msgspec.UnsetType:
     """Return the record of a shard and of an agreed start; nothing for a whole census that began at once."""
     config = plan.config

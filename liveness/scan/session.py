@@ -25,7 +25,7 @@ from liveness.probes.template import LinkAddresses
 from liveness.replies import ERROR_TYPES
 from liveness.runs.manifest import Clock
 from liveness.runs.rundir import RunDirectory
-from liveness.scan.agreed_start import clock_warning, slack_s
+from liveness.scan.agreed_start import check_slots_kept, clock_warning, slack_s
 from liveness.scan.drawing import draw_control_port, draw_key
 from liveness.scan.path.neighbourhood import hops_on
 from liveness.scan.plan import Plan
@@ -85,14 +85,17 @@ def find_way(plan: Plan) -> Path:
 def on_the_way(plan: Plan, path: Path) -> Plan:
     """Return the plan without the targets that the path leaves out.
 
-    A shard keeps them, because all shards must have one order: they are withdrawn when the scan begins.
+    A shard keeps them, because all shards must have one order: they are withdrawn when the scan begins. Raises
+    UsageError if a block would then begin in the slot of another one.
     """
     if plan.config.shard.of > 1:
         return plan
     targets = plan.targets
     for part in path.left_out:
         targets = targets.without(part.targets)
-    return replace(plan, targets=targets)
+    left = replace(plan, targets=targets)
+    check_slots_kept(plan, left)
+    return left
 
 
 def _check_mtu(constants: RunConstants, path: Path) -> None:
