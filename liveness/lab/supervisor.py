@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 from liveness.errors import LivenessError, StoppedEarlyError, UnsupportedError, UsageError
 from liveness.lab.hosts.daemons import Running, start_daemon
@@ -45,6 +45,7 @@ class LabSupervisor(ABC):
         self._init = 0
         self._control = -1
         self._reports: TextIO | None = None
+        self._last: LivenessError | None = None
 
     @abstractmethod
     def start(self) -> None:
@@ -114,7 +115,7 @@ class LabSupervisor(ABC):
             return LivenessError("the lab ended by itself, without a word")
         report = json.loads(line)
         self._init = report["init"]
-        return None if report["error"] is None else ERRORS.get(report["error"], LivenessError)(report["text"])
+        return _reported(report)
 
     def router(self) -> Space:
         """Return the core router's namespace; its link ``scanner`` carries all traffic between scanner and hosts."""
@@ -139,13 +140,18 @@ class LabSupervisor(ABC):
             os.waitpid(self._pid, 0)
             self._pid = 0
         if self._reports is not None:
+            last = self._reports.readline()
+            self._last = _reported(json.loads(last)) if last else None
             self._reports.close()
             self._reports = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close the lab. Raises the LivenessError of its last work, unless another error is on its way."""
         self.close()
+        if self._last is not None and error is None:
+            raise self._last
 
 
 class Lab(LabSupervisor):
@@ -221,6 +227,11 @@ def _start(internet: Internet, tools: Tools, others: Sequence[Space]) -> tuple[l
         server.socket.close()
     network.core.enter()  # Lab.router opens this process's namespace
     return running, pid
+
+
+def _reported(report: dict[str, Any]) -> LivenessError | None:
+    """Return the error that a report of the init names, if it names one."""
+    return None if report["error"] is None else ERRORS.get(report["error"], LivenessError)(report["text"])
 
 
 def _report(reports: int, error: str | None, text: str) -> None:
