@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from liveness.config.estimate import own_quotas
 from liveness.config.load import resolve_targets
 from liveness.config.model import Config
 from liveness.config.recorded import recorded_config
@@ -22,7 +21,7 @@ from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.truth import number_of, truth
 from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_passed, read_summary, view_in
 from liveness.lab.source import RECORD_FOLDER
-from liveness.order.permutation import Permutation
+from liveness.order.permutation import Permutation, Shard
 from liveness.replies import Kind, SetKey
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
@@ -169,13 +168,20 @@ def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
         raise UsageError(f"{origin}: $.status: {manifest.status!r}: only a complete run can be compared")
     config = recorded_config(manifest.config, path / MANIFEST_FILE, manifest.version)
     targets = resolve_targets(config, lab=False, origin=origin)
-    planned = int(own_quotas(config, targets).sum())
+    planned = planned_targets(config, targets)
     if manifest.targets != planned:
         raise UsageError(
             f"{origin}: $.targets: {manifest.targets:,}: its config names {planned:,} targets: a run of lists that"
             " changed since cannot be compared"
         )
     return config, targets
+
+
+def planned_targets(config: Config, targets: Targets) -> int:
+    """Return how many targets a census with this config probes; that of a shard its part of them."""
+    if config.shard.of > 1:
+        return sum(len(part) for part in scanned_addresses(config, targets))
+    return int(config.quotas(targets).sum())
 
 
 def scanned_addresses(config: Config, targets: Targets) -> Iterator[NDArray[np.uint32]]:
@@ -190,13 +196,27 @@ def scanned_addresses(config: Config, targets: Targets) -> Iterator[NDArray[np.u
         count = block.intervals.count
         if quota < count or config.shard.of > 1:
             whole = Permutation.of_block(count, config.seed, block.name)
-            shard = whole.shard(config.shard.index, config.shard.of, quota)
-            indices = np.sort(shard.indices()) if quota else np.zeros(0, np.uint32)
+            indices = np.sort(_own_indices(whole, config.shard.index, config.shard.of, quota))
             for at in range(0, len(indices), CHUNK):
                 yield block.intervals.address_at(indices[at : at + CHUNK])
             continue
         for at in range(0, count, CHUNK):
             yield block.intervals.address_at(np.arange(at, min(at + CHUNK, count)))
+
+
+def _own_indices(whole: Permutation, index: int, of: int, quota: int) -> NDArray[np.uint32]:
+    """Return the indices of the targets of a shard, among the first `quota` targets of a block.
+
+    They are cut out of the whole order, every `of`-th element of it: how the scanner finds them is what is judged.
+    """
+    elements, step = whole.elements_holding(quota), of * max(1, CHUNK // of)
+    found = [np.zeros(0, np.uint32)]
+    for at in range(0, elements, step):
+        start = whole.start * pow(whole.generator, at, whole.prime) % whole.prime
+        walk = Shard(whole.prime - 1, whole.prime, whole.generator, start, min(step, elements - at))
+        own = walk.indices()[index::of]
+        found.append(own[own < whole.count])  # the others are no targets, but have their turns
+    return np.concatenate(found)
 
 
 def truth_of(
