@@ -22,7 +22,7 @@ from liveness.errors import LivenessError
 from liveness.files.atomic import replaced
 from liveness.files.reading import MIB, open_regular
 from liveness.probes.registry import is_probe
-from liveness.replies import Kind, ReplyKey, Role
+from liveness.replies import VERDICTS, Kind, ReplyKey, Role
 from liveness.runs.logstream import LogEnd
 from liveness.runs.plausible import is_label, odd_numbers
 
@@ -33,6 +33,7 @@ _TAIL: Final = struct.Struct(f"<QI{len(MAGIC)}s")
 _SEGMENT_NAME: Final = re.compile(r"[0-9]+-(?:level[0-9]+-)?[0-9]+\.segment")
 INDEX_BYTES: Final = 64 * MIB
 MOST_ATTEMPTS: Final = 255
+_NO_PACKETS: Final = frozenset(kind.label for kind in VERDICTS)
 
 Counts = dict[str, int]
 K = TypeVar("K", str, int)
@@ -74,8 +75,8 @@ class Tally(Struct, kw_only=True):
 
     @property
     def accepted(self) -> int:
-        """Accepted packets of all probes and classes."""
-        return sum(sum(counts.values()) for counts in self.messages.values())
+        """Accepted packets of all probes and classes; what no packet of its own shows is none."""
+        return sum(n for counts in self.messages.values() for label, n in counts.items() if label not in _NO_PACKETS)
 
     def add(self, other: "Tally") -> None:
         """Add the counts of another tally."""

@@ -16,10 +16,13 @@ from liveness.applications.registry import ENTRIES, definition_of
 from liveness.config.model import Config, from_document
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.probes.template import LinkAddresses
+from liveness.runs.manifest import Log
 from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan
+from liveness.scan.receive.log_sink import LogSinks
 from liveness.scan.receive.receiver import Receiver
+from liveness.scan.receive.sink import Received
 from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
@@ -181,6 +184,7 @@ class Talked:
             self.gathered: Gathered = merge(
                 directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts
             )
+            self.log: Log = LogSinks().conclude(plan, directory, Received.of(directory)).fields["log"]
             self.sets = {
                 (entry.probe, entry.key.reply.label): set(directory.read_set(entry))
                 for entry in self.gathered.sets
@@ -202,7 +206,7 @@ class Talked:
 
 @pytest.fixture(scope="module")
 def talked() -> Talked:
-    return Talked(config_of())
+    return Talked(config_of(replies="parquet"))
 
 
 def test_every_outcome_is_that_of_the_stack(talked: Talked) -> None:
@@ -242,6 +246,13 @@ def test_nobody_is_asked_twice_and_every_frame_is_sound(talked: Talked) -> None:
     assert set(counts) == set(COUNTS)
     assert counts["talks"] + counts["repeats"] == spoken.total()
     assert counts["refused"] == counts["lost_events"] == counts["lost_verdicts"] == 0
+
+
+def test_the_log_lacks_nothing_that_came(talked: Talked) -> None:
+    counted = {label for labels in talked.gathered.tally.messages.values() for label in labels}
+    assert counted >= {"mute", "zero-window"}
+    assert (talked.log.complete, talked.log.problems) == (True, [])
+    assert sum(file.rows for file in talked.log.files) == talked.gathered.tally.accepted > 0
 
 
 def test_requests_are_those_of_the_applications(talked: Talked) -> None:
