@@ -15,19 +15,24 @@ from scapy.layers.l2 import Ether
 from liveness.applications.registry import ENTRIES, definition_of
 from liveness.config.model import Config, from_document
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
-from liveness.probes.template import LinkAddresses
-from liveness.runs.manifest import Log
+from liveness.packets import cookie
+from liveness.packets.block import pack_block
+from liveness.packets.parse import FIELDS
+from liveness.probes.template import LinkAddresses, hash_of
+from liveness.replies import REPLY_DTYPE, Rejection
 from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan
 from liveness.scan.receive.log_sink import LogSinks
+from liveness.scan.receive.match_block import match_block
 from liveness.scan.receive.receiver import Receiver
 from liveness.scan.receive.sink import Received
 from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
 from liveness.scan.talk import conversations, follow, segments, talker
-from liveness.scan.talk.shared import COUNTS
+from liveness.scan.talk.shared import COUNTS, SEQUENCE
+from liveness.scan.talk.sink import TalkSink
 from liveness.scan.talk.talker import Talker
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
@@ -184,7 +189,7 @@ class Talked:
             self.gathered: Gathered = merge(
                 directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts
             )
-            self.log: Log = LogSinks().conclude(plan, directory, Received.of(directory)).fields["log"]
+            self.log = LogSinks().conclude(plan, directory, Received.of(directory)).fields["log"]
             self.sets = {
                 (entry.probe, entry.key.reply.label): set(directory.read_set(entry))
                 for entry in self.gathered.sets
@@ -268,6 +273,44 @@ def test_requests_are_those_of_the_applications(talked: Talked) -> None:
     assert http.startswith("GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n")
     assert http.endswith("\r\n\r\n")
     assert CONTACT in http
+
+
+@pytest.mark.parametrize("later_ns", [0, 1_000])
+def test_the_numbers_of_a_segment_are_not_those_of_a_forged_one_before_it(later_ns: int) -> None:
+    """What is acknowledged comes from the packet that proved itself, not from one that looks like it."""
+    config = config_of(applications=["http"], probes=["tcp/80"])
+    targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST]), Intervals.empty(), lab=True)
+    plan = Plan(config, targets, None, bytes(range(16)))
+    constants = constants_of(plan, LINK, SOURCES)
+    numbers = constants.numbers[0]
+    hashed = hash_of(numbers, FIRST)
+    port = cookie.source_port(hashed, numbers["port_first"], numbers["port_stride"], 0)
+    sequence = int(cookie.sequence(hashed))
+
+    def syn_ack(first: int, acknowledged: int) -> bytes:
+        segment = TCP(sport=80, dport=port, seq=first, ack=acknowledged % 2**32, flags="SA", window=512)
+        return bytes(Ether(type=0x0800) / IP(src=format_address(FIRST), dst=format_address(SOURCES[0])) / segment)
+
+    now_ns = time.time_ns()
+    block = pack_block([(now_ns, syn_ack(7, 9)), (now_ns + later_ns, syn_ack(1000, sequence + 1))])
+    shared = Shared(plan)
+    assert shared.talk is not None
+    replies = np.zeros(2, REPLY_DTYPE)
+    accepted = match_block(
+        block,
+        True,
+        constants,
+        plan.intervals.first,
+        plan.intervals.last,
+        replies,
+        np.zeros(len(Rejection), np.int64),
+        shared.answered,
+        np.zeros(FIELDS, np.int64),
+    )
+    assert accepted == 1
+    TalkSink(plan, constants, shared.talk, 0).block(block, 2, replies[:accepted])
+    assert shared.talk.written[0] == 1
+    assert shared.talk.events[0, 0, SEQUENCE:].tolist() == [1001, (sequence + 1) % 2**32]
 
 
 def test_nothing_is_compiled_once_a_scan_has_begun() -> None:

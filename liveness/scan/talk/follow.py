@@ -9,11 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64, unowned
+from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.block import captured_length, first_packet, frame_start, next_packet, packet_count
+from liveness.packets.block import (
+    capture_time_ns,
+    captured_length,
+    first_packet,
+    frame_start,
+    next_packet,
+    packet_count,
+)
 from liveness.packets.siphash import siphash24
 from liveness.probes.run_constants import RunConstants
+from liveness.probes.tcp import request_length
+from liveness.probes.template import hash_of, proven_attempt
 from liveness.replies import Kind
 from liveness.scan.talk.shared import ACKNOWLEDGED, ENDED, OPENED, RESET, SHUT, SPOKE
 
@@ -65,14 +75,35 @@ def _was_opened(entries: NDArray[np.int64], connection: int, since_ns: int) -> b
 
 
 @kernel
-def _is_of(reply: np.void, row: NDArray[np.int64]) -> bool:
-    """Return whether a packet is the one that an accepted reply was made of, as far as its headers show."""
-    return bool(
-        int64(reply["source"]) == row[p.SOURCE]
-        and int64(reply["length"]) == row[p.IP_LENGTH]
-        and int64(reply["ip_id"]) == row[p.IP_ID]
-        and (row[p.PROTOCOL] != hdr.PROTOCOL_TCP or int64(reply["tcp_flags"]) == row[p.TCP_FLAGS])
-    )
+def _proves(row: NDArray[np.int64], numbers: np.void, kind: int, attempt: int) -> bool:
+    """Return whether a segment has the port of an attempt and, if it acknowledges anything, a number of ours."""
+    hashed = hash_of(numbers, row[p.SOURCE])
+    if proven_attempt(row[p.DESTINATION_PORT], hashed, numbers) != attempt:
+        return False
+    if row[p.TCP_FLAGS] & hdr.TCP_FLAG_ACK == 0:
+        return True
+    distance = (row[p.TCP_ACKNOWLEDGMENT] - cookie.sequence(hashed)) & 0xFFFFFFFF
+    if kind == _SYN_ACK:
+        return bool(distance == 1)
+    return bool(distance <= 1 + request_length(numbers, row[p.SOURCE]))
+
+
+@kernel
+def _is_of(reply: np.void, row: NDArray[np.int64], time_ns: int, constants: RunConstants) -> bool:
+    """Return whether a packet is the one that an accepted reply was made of, and no forged one that looks like it."""
+    if (
+        int64(reply["time_ns"]) != time_ns
+        or int64(reply["source"]) != row[p.SOURCE]
+        or int64(reply["length"]) != row[p.IP_LENGTH]
+        or int64(reply["ip_id"]) != row[p.IP_ID]
+        or int64(reply["reply_ttl"]) != row[p.TTL]
+    ):
+        return False
+    if row[p.PROTOCOL] != hdr.PROTOCOL_TCP:
+        return True
+    if int64(reply["tcp_flags"]) != row[p.TCP_FLAGS] or int64(reply["tcp_window"]) != row[p.TCP_WINDOW]:
+        return False
+    return _proves(row, constants.numbers[int64(reply["probe"])], int64(reply["kind"]), int64(reply["attempt"]))
 
 
 @kernel
@@ -110,8 +141,11 @@ def follow_block(
         if at_reply == len(replies):
             break
         start, captured = frame_start(block, at), captured_length(block, at)
+        time_ns = capture_time_ns(block, at)
         at = next_packet(block, at)
-        if p.parse_frame(block, start, captured, False, False, row) != p.ACCEPTED or not _is_of(replies[at_reply], row):
+        if p.parse_frame(block, start, captured, False, False, row) != p.ACCEPTED:
+            continue
+        if not _is_of(replies[at_reply], row, time_ns, constants):
             continue
         reply = replies[at_reply]
         at_reply += 1
