@@ -210,6 +210,8 @@ def take_time(
     now_ns: int,
     wait_ns: int,
     all_over: bool,
+    withdrawn_first: NDArray[np.uint32],
+    withdrawn_last: NDArray[np.uint32],
     actions: NDArray[np.int64],
     at: int,
     verdicts: NDArray[np.int64],
@@ -217,8 +219,8 @@ def take_time(
     """Repeat and end what is due; return the number of actions so far, and of verdicts: targets that stayed mute.
 
     A talk ends `wait_ns` after its SYN-ACK, and never less than that less REPEAT_NS after its repeat; or at once and
-    without a verdict if `all_over`. This function returns early when `actions` or
-    `verdicts` is full.
+    without a verdict if `all_over`. The `withdrawn` targets are not asked again; a reset ends their talks. This
+    function returns early when `actions` or `verdicts` is full.
     """
     table, log, pointers = held.table, held.log, held.pointers
     while pointers[REPEATED] < pointers[WRITTEN] and at < len(actions) and not all_over:
@@ -229,6 +231,9 @@ def take_time(
         logged[3] = now_ns
         entry = table[logged[0], logged[1]]
         if entry[STARTED] == logged[2] and entry[STATE] == OPEN:
+            target = (entry[KEY] >> 16) & 0xFFFFFFFF
+            if len(withdrawn_first) > 0 and is_within(target, withdrawn_first, withdrawn_last):
+                continue
             held.counts[REPEATS] += 1
             at = _act(actions, at, ASK_AGAIN, entry[KEY], entry[OURS], 0, entry[NEXT])
     mute = 0

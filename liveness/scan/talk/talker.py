@@ -55,7 +55,7 @@ def warm_up(plan: Plan, constants: RunConstants) -> None:
     held = conversations(plan.key, np.zeros(len(COUNTS), np.int64), places=2, logged=2)
     actions, verdicts = np.zeros((1, ACTION_WIDTH), np.int64), empty_verdicts(1)
     nobody, events = Intervals.empty(), np.zeros((1, WIDTH), np.int64)
-    take_time(held, 0, 1, False, actions, 0, verdicts)
+    take_time(held, 0, 1, False, nobody.first, nobody.last, actions, 0, verdicts)
     take_events(held, events, 0, 0, 0, 0, True, nobody.first, nobody.last, actions, 0)
     requests = requests_of(plan.probes, constants, plan.config.contact)
     ports, lengths = np.zeros(len(plan.probes), np.int64), np.zeros(1, np.uint16)
@@ -129,7 +129,10 @@ class Talker:
             return False
         actions = self._actions[:room]
         now_ns = time.monotonic_ns()
-        at, mute = take_time(self._held, now_ns, self._wait_ns, self._talk.aborted, actions, 0, self._verdicts)
+        first, last = self._withdrawn.first, self._withdrawn.last
+        at, mute = take_time(
+            self._held, now_ns, self._wait_ns, self._talk.aborted, first, last, actions, 0, self._verdicts
+        )
         if mute:
             self._talk.give_verdicts(self._verdicts[:mute])
         took = mute
@@ -146,8 +149,8 @@ class Talker:
                 now_ns,
                 self._horizon_ns,
                 not (self._talk.finishing or self._talk.aborted),
-                self._withdrawn.first,
-                self._withdrawn.last,
+                first,
+                last,
                 actions,
                 at,
             )

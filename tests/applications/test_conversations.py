@@ -1,0 +1,70 @@
+"""What the talker decides, event by event, by a clock of the test's own."""
+
+from typing import Final
+
+import numpy as np
+
+from liveness.scan.talk.conversations import (
+    ACTION,
+    ACTION_WIDTH,
+    ASK,
+    ASK_AGAIN,
+    RESET_UNHEARD,
+    TARGET,
+    conversations,
+    empty_verdicts,
+    take_events,
+    take_time,
+)
+from liveness.scan.talk.shared import COUNTS, OPENED, WIDTH
+from liveness.space.intervals import Intervals
+
+KEY: Final = bytes(range(16))
+S: Final = 1_000_000_000
+WAIT_NS: Final = 5 * S
+HORIZON_NS: Final = 100 * S
+TARGET_ADDRESS: Final = 0x0A010203
+NOBODY: Final = Intervals.empty()
+
+
+class Talks:
+    """The conversations of a talker whose host has been up for `up_s` seconds."""
+
+    def __init__(self, up_s: float = 1_000.0, places: int = 2) -> None:
+        self.now_ns = int(up_s * S)
+        self.held = conversations(KEY, np.zeros(len(COUNTS), np.int64), places=places, logged=64)
+
+    def on(
+        self,
+        event: int,
+        target: int = TARGET_ADDRESS,
+        attempt: int = 0,
+        withdrawn: Intervals = NOBODY,
+        *,
+        new: bool = True,
+    ) -> list[int]:
+        """Take an event; return what is done."""
+        events, actions = np.zeros((1, WIDTH), np.int64), np.zeros((4, ACTION_WIDTH), np.int64)
+        events[0] = event, target, 0, attempt, 1, 2, 3
+        taken, done = take_events(
+            self.held, events, 0, 1, self.now_ns, HORIZON_NS, new, withdrawn.first, withdrawn.last, actions, 0
+        )
+        assert taken == 1
+        return [int(action) for action in actions[:done, ACTION]]
+
+    def later(self, seconds: float, withdrawn: Intervals = NOBODY) -> list[tuple[int, int]]:
+        """Let time pass; return what is done, and to whom."""
+        self.now_ns += int(seconds * S)
+        actions, verdicts = np.zeros((64, ACTION_WIDTH), np.int64), empty_verdicts(64)
+        done, _ = take_time(
+            self.held, self.now_ns, WAIT_NS, False, withdrawn.first, withdrawn.last, actions, 0, verdicts
+        )
+        return [(int(action), int(target)) for action, target in actions[:done, [ACTION, TARGET]]]
+
+
+def test_a_target_that_opts_out_during_its_talk_is_not_asked_again() -> None:
+    talks = Talks()
+    assert (talks.on(OPENED), talks.on(OPENED, TARGET_ADDRESS + 1)) == ([ASK], [ASK])
+    gone = Intervals.from_bounds([TARGET_ADDRESS], [TARGET_ADDRESS])
+    assert talks.later(1.5, gone) == [(ASK_AGAIN, TARGET_ADDRESS + 1)]
+    assert talks.later(5, gone) == [(RESET_UNHEARD, TARGET_ADDRESS), (RESET_UNHEARD, TARGET_ADDRESS + 1)]
