@@ -9,14 +9,16 @@ from liveness.scan.talk.conversations import (
     ACTION_WIDTH,
     ASK,
     ASK_AGAIN,
+    RESET_IT,
     RESET_UNHEARD,
     TARGET,
+    WAYS,
     conversations,
     empty_verdicts,
     take_events,
     take_time,
 )
-from liveness.scan.talk.shared import COUNTS, OPENED, WIDTH
+from liveness.scan.talk.shared import COUNTS, OPENED, REFUSED, SPOKE, WIDTH
 from liveness.space.intervals import Intervals
 
 KEY: Final = bytes(range(16))
@@ -68,3 +70,20 @@ def test_a_target_that_opts_out_during_its_talk_is_not_asked_again() -> None:
     gone = Intervals.from_bounds([TARGET_ADDRESS], [TARGET_ADDRESS])
     assert talks.later(1.5, gone) == [(ASK_AGAIN, TARGET_ADDRESS + 1)]
     assert talks.later(5, gone) == [(RESET_UNHEARD, TARGET_ADDRESS), (RESET_UNHEARD, TARGET_ADDRESS + 1)]
+
+
+def test_a_host_that_was_booted_just_now_talks_to_services_that_answer_the_repeat_only() -> None:
+    talks = Talks(up_s=20, places=1)
+    assert [talks.on(OPENED, TARGET_ADDRESS + host, attempt=1) for host in range(3)] == [[ASK]] * 3
+    assert talks.held.counts[REFUSED] == 0
+
+
+def test_a_repeat_is_refused_where_its_talk_may_be_forgotten() -> None:
+    talks = Talks(places=1)
+    for host in range(WAYS):
+        assert talks.on(OPENED, TARGET_ADDRESS + host) == [ASK]
+        talks.on(SPOKE, TARGET_ADDRESS + host)
+    assert talks.on(OPENED, TARGET_ADDRESS + WAYS) == [ASK]
+    talks.later(1)
+    assert talks.on(OPENED, TARGET_ADDRESS, attempt=1) == [RESET_IT]
+    assert talks.held.counts[REFUSED] == 1

@@ -34,6 +34,8 @@ LOGGED: Final = 1 << 18
 """Conversations under way, at most: 5 seconds of 50,000 SYN-ACKs a second."""
 REPEAT_NS: Final = 1_000_000_000
 """Time after which a request that was not acknowledged is sent again."""
+NEVER: Final = -(1 << 62)
+"""A time before all others. The clock may begin with the host, so that 0 was just now."""
 RESET_AGAIN_NS: Final = 200_000_000
 """Time after which a connection that goes on is reset again."""
 
@@ -68,7 +70,7 @@ def conversations(key: bytes, counts: NDArray[np.int64], places: int = PLACES, l
     """Return the memory of a talker that has not talked yet."""
     return Conversations(
         np.zeros((places, WAYS, FIELDS), np.int64),
-        np.zeros(places, np.int64),
+        np.full(places, NEVER, np.int64),
         np.zeros((logged, 4), np.int64),
         np.zeros(POINTERS, np.int64),
         counts,
@@ -134,7 +136,8 @@ def _begin(
         held.counts[REFUSED] += 1
         return _reset(held, actions, at, event, key)
     entry = entries[free]
-    held.forgotten[place] = max(held.forgotten[place], entry[STARTED])
+    if entry[KEY] != 0:
+        held.forgotten[place] = max(held.forgotten[place], entry[STARTED])
     entry[KEY], entry[STARTED], entry[STATE] = key, now_ns, OPEN
     entry[OURS], entry[NEXT], entry[LAST_RESET] = event[4], event[5], 0
     logged = held.log[held.pointers[WRITTEN] % len(held.log)]
