@@ -3,6 +3,7 @@
 from typing import Final
 
 import numpy as np
+import pytest
 
 from liveness.scan.talk.conversations import (
     ACTION,
@@ -18,7 +19,7 @@ from liveness.scan.talk.conversations import (
     take_events,
     take_time,
 )
-from liveness.scan.talk.shared import COUNTS, OPENED, REFUSED, SPOKE, WIDTH
+from liveness.scan.talk.shared import COUNTS, ENDED, OPENED, REFUSED, SHUT, SPOKE, WIDTH
 from liveness.space.intervals import Intervals
 
 KEY: Final = bytes(range(16))
@@ -87,3 +88,24 @@ def test_a_repeat_is_refused_where_its_talk_may_be_forgotten() -> None:
     talks.later(1)
     assert talks.on(OPENED, TARGET_ADDRESS, attempt=1) == [RESET_IT]
     assert talks.held.counts[REFUSED] == 1
+
+
+@pytest.mark.parametrize("event", [OPENED, SHUT, SPOKE, ENDED])
+@pytest.mark.parametrize("talked", [True, False])
+def test_a_peer_that_goes_on_is_reset_now_and_then(event: int, *, talked: bool) -> None:
+    """The rate of all talks is one: a peer that is answered each time could use it up alone."""
+    talks = Talks()
+    if talked:
+        assert (talks.on(OPENED), talks.on(SPOKE)) == ([ASK], [RESET_IT])
+        talks.now_ns += S
+    new = event != OPENED or talked
+    done = []
+    for _ in range(50):
+        done += talks.on(event, new=new)
+        talks.now_ns += S // 100
+    assert done == [RESET_IT] * 3
+
+
+def test_the_connection_of_the_repeat_is_reset_while_the_talk_goes_on() -> None:
+    talks = Talks()
+    assert (talks.on(OPENED), talks.on(OPENED, attempt=1), talks.on(SPOKE)) == ([ASK], [RESET_IT], [RESET_IT])

@@ -107,6 +107,47 @@ def _reset(held: Conversations, actions: NDArray[np.int64], at: int, event: NDAr
 
 
 @kernel
+def _take_place(
+    held: Conversations, place: int, way: int, event: NDArray[np.int64], key: int, now_ns: int, state: int
+) -> None:
+    """Write a new conversation to the table, in place of an old one."""
+    entry = held.table[place, way]
+    if entry[KEY] != 0:
+        held.forgotten[place] = max(held.forgotten[place], entry[STARTED])
+    entry[KEY], entry[STARTED], entry[STATE] = key, now_ns, state
+    entry[OURS], entry[NEXT], entry[LAST_RESET] = event[4], event[5], 0
+
+
+@kernel
+def _reset_seldom(
+    held: Conversations, actions: NDArray[np.int64], at: int, event: NDArray[np.int64], key: int, now_ns: int
+) -> int:
+    """Reset a connection that is not talked on, unless its service was reset just now: a peer may send without end.
+
+    The service is remembered, if there is room, and not talked to any more.
+    """
+    place = _place_of(held, event[1], event[2])
+    entries = held.table[place]
+    way = -1
+    for other in range(len(entries)):
+        entry = entries[other]
+        if entry[KEY] >> 8 == key >> 8:
+            way = other
+            break
+        if (entry[KEY] == 0 or entry[STATE] == OVER) and (way < 0 or entry[STARTED] < entries[way, STARTED]):
+            way = other
+    if way < 0:
+        return _reset(held, actions, at, event, key)
+    entry = entries[way]
+    if entry[KEY] >> 8 != key >> 8:
+        _take_place(held, place, way, event, key, now_ns, OVER)
+    elif now_ns - entry[LAST_RESET] < RESET_AGAIN_NS:
+        return at
+    entry[LAST_RESET] = now_ns
+    return _reset(held, actions, at, event, key)
+
+
+@kernel
 def _begin(
     held: Conversations,
     actions: NDArray[np.int64],
@@ -126,20 +167,19 @@ def _begin(
         if entry[KEY] >> 8 == key >> 8:  # the same target and probe, whatever the attempt
             if entry[KEY] == key and entry[STATE] != OVER:
                 return at  # the peer repeats its SYN-ACK: the request is repeated when it is due
-            return _reset(held, actions, at, event, key)
+            return _reset_seldom(held, actions, at, event, key, now_ns)
         if (entry[KEY] == 0 or entry[STATE] == OVER) and (free < 0 or entry[STARTED] < entries[free, STARTED]):
             free = way
     # A repeat of the probe may have been answered although the original was, too, and its talk is forgotten.
     unsure = key & 0xFF > 0 and held.forgotten[place] > now_ns - horizon_ns
     full = held.pointers[WRITTEN] - held.pointers[FINISHED] >= len(held.log)
-    if not new or free < 0 or full or unsure:
+    if not new or unsure:
+        held.counts[REFUSED] += 1
+        return _reset_seldom(held, actions, at, event, key, now_ns)
+    if free < 0 or full:
         held.counts[REFUSED] += 1
         return _reset(held, actions, at, event, key)
-    entry = entries[free]
-    if entry[KEY] != 0:
-        held.forgotten[place] = max(held.forgotten[place], entry[STARTED])
-    entry[KEY], entry[STARTED], entry[STATE] = key, now_ns, OPEN
-    entry[OURS], entry[NEXT], entry[LAST_RESET] = event[4], event[5], 0
+    _take_place(held, place, free, event, key, now_ns, OPEN)
     logged = held.log[held.pointers[WRITTEN] % len(held.log)]
     logged[0], logged[1], logged[2] = place, free, now_ns
     held.pointers[WRITTEN] += 1
@@ -168,7 +208,7 @@ def _go_on(
         entry[STATE] = OVER
         entry[LAST_RESET] = now_ns
         return _reset(held, actions, at, event, key)
-    return at if event[0] == RESET else _reset(held, actions, at, event, key)
+    return at if event[0] == RESET else _reset_seldom(held, actions, at, event, key, now_ns)
 
 
 @kernel
@@ -198,7 +238,7 @@ def take_events(
         key = event[1] << 16 | event[2] << 8 | event[3] | 1 << 48
         kind = event[0]
         if kind == SHUT:
-            at = _reset(held, actions, at, event, key)
+            at = _reset_seldom(held, actions, at, event, key, now_ns)
         elif kind == OPENED:
             gone = len(withdrawn_first) > 0 and is_within(event[1], withdrawn_first, withdrawn_last)
             at = _begin(held, actions, at, event, key, now_ns, horizon_ns, new and not gone)
