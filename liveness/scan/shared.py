@@ -117,6 +117,8 @@ class Shared(Counts):
             self.positions.publish(sender, Position(block=position.block, tick=position.tick, lags=lags, begins=begins))
         self.drained[:] = checkpoint.block
         self.sent_before[0] = checkpoint.sent if self.publishes_counts else finished
+        if self.talk is not None:
+            self.talk.resumed = len(checkpoint.manifest.resumed) > 0
 
     def publish_position(self, sender: int, position: Position) -> None:
         """Publish the position of a sender."""

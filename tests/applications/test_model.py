@@ -20,6 +20,7 @@ from liveness.packets.block import pack_block
 from liveness.packets.parse import FIELDS
 from liveness.probes.template import LinkAddresses, hash_of
 from liveness.replies import REPLY_DTYPE, Rejection
+from liveness.runs.manifest import Manifest
 from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan
@@ -27,11 +28,12 @@ from liveness.scan.receive.log_sink import LogSinks
 from liveness.scan.receive.match_block import match_block
 from liveness.scan.receive.receiver import Receiver
 from liveness.scan.receive.sink import Received
+from liveness.scan.recovery.resume import beginning
 from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
 from liveness.scan.talk import conversations, follow, segments, talker
-from liveness.scan.talk.shared import COUNTS, SEQUENCE
+from liveness.scan.talk.shared import COUNTS, OPENED, REFUSED, SEQUENCE, TALKS
 from liveness.scan.talk.sink import TalkSink
 from liveness.scan.talk.talker import Talker
 from liveness.space.addresses import format_address, parse_address
@@ -311,6 +313,37 @@ def test_the_numbers_of_a_segment_are_not_those_of_a_forged_one_before_it(later_
     TalkSink(plan, constants, shared.talk, 0).block(block, 2, replies[:accepted])
     assert shared.talk.written[0] == 1
     assert shared.talk.events[0, 0, SEQUENCE:].tolist() == [1001, (sequence + 1) % 2**32]
+
+
+def test_a_resumed_run_does_not_talk_to_services_that_answer_a_repeat_of_the_session_before() -> None:
+    config = config_of(applications=["http"], probes=["tcp/80"])
+    targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + 1]), Intervals.empty(), lab=True)
+    plan = Plan(config, targets, None, bytes(range(16)))
+    record = Manifest(
+        name="model",
+        run_id="run",
+        status="running",
+        seed=0,
+        config={},
+        started="2026-11-21T00:00:00Z",
+        resumed=["2026-11-21T01:00:00Z"],
+        targets=2,
+        probes={},
+        sets=[],
+    )
+    shared = Shared(plan)
+    talk = shared.talk
+    assert talk is not None
+    shared.begin_at(beginning(plan, record), 0)
+    ring = MemoryTxRing(Stacks(), MemoryRxRing(), 64, 1024)
+    talks = Talker(plan, constants_of(plan, LINK, SOURCES), ring, shared)
+    for place, attempt in enumerate((1, 0)):  # the original of the first may have been answered before the pause
+        talk.events[0, place] = OPENED, FIRST + place, 0, attempt, SOURCES[0], 1001, 1
+    talk.written[0] = 2
+    time.sleep(0.01)  # so that two frames may be sent
+    while talk.read[0] < 2:
+        talks.step()
+    assert (talk.counts[REFUSED], talk.counts[TALKS]) == (1, 1)
 
 
 def test_nothing_is_compiled_once_a_scan_has_begun() -> None:

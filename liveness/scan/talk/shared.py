@@ -44,6 +44,8 @@ class TalkShared:
         self.flags: NDArray[np.int64] = shared_zeros((2,), np.int64)
         self.counts: NDArray[np.int64] = shared_zeros((len(COUNTS),), np.int64)
         """COUNTS, written by the talker; LOST_EVENTS stays 0 there, since receivers count those."""
+        self.resumed = False
+        """Whether an earlier session of the run may have talked to services. Set before the talker begins."""
 
     @property
     def finishing(self) -> bool:

@@ -92,6 +92,8 @@ class Talker:
         self._horizon_ns = int(horizon_s(plan) * 1e9)
         self._rate_pps = plan.config.talk.rate.pps or 0.0
         self._held = held or conversations(plan.key, self._talk.counts)
+        if self._talk.resumed:  # the talks of the session before are all forgotten
+            self._held.forgotten[:] = time.monotonic_ns()
         self._actions = np.zeros((MOST_ACTIONS, ACTION_WIDTH), np.int64)
         self._verdicts = empty_verdicts(MOST_ACTIONS)
         self._lengths: NDArray[np.uint16] = np.zeros(len(ring.frames), np.uint16)
