@@ -1,13 +1,16 @@
 """The design of a comparison of vantage points: which run is whose, in which trial, on which targets and probes.
 
 A *trial* has one run of each vantage point, taken at about the same time. A run begins a new trial if its vantage point
-has a run in the current one. Where vantage points have several runs, a run that begins after all runs of the current
-trial have ended begins a new one too: it belongs to a trial in which another vantage point has no run.
+has a run in the current one. Where vantage points have several runs, a run that begins long after all runs of the
+current trial have ended begins a new one too: it belongs to a trial in which another vantage point has no run. Long is
+half the shortest time between the starts of two runs of one vantage point: places may also scan one after the other.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
+from math import inf
 from typing import Final
 
 from liveness.analysis.across.pairing import LeftOut, Shared, common_to, difference_from
@@ -32,6 +35,11 @@ class Trial:
     def present(self) -> tuple[int, ...]:
         """The vantage points that have a run in this trial, by index."""
         return tuple(place for place, run in enumerate(self.runs) if run is not None)
+
+    @property
+    def compares(self) -> bool:
+        """Whether two vantage points or more have a run in this trial."""
+        return len(self.present) > 1
 
     def run_of(self, vantage: int) -> int:
         """Return the index of the run of a vantage point. Raises ValueError if it has none in this trial."""
@@ -63,6 +71,11 @@ class Design:
             return known
         return self.part if known is None else known.intersection(self.part)
 
+    @property
+    def first(self) -> int:
+        """The number of the first trial with runs of two vantage points or more, from 1 on."""
+        return next(number for number, trial in enumerate(self.trials, 1) if trial.compares)
+
     def within(self, part: Intervals) -> "Design":
         """Return the same comparison on a part of the address space."""
         return replace(self, shared=self.shared.within(part), part=part)
@@ -71,8 +84,8 @@ class Design:
 def design_of(runs: Sequence[Probed]) -> Design:
     """Return the design of a comparison of these runs, which are given in the order of their starts.
 
-    Runs that are not complete are left out. Raises UsageError if fewer than two vantage points are left, or if the runs
-    have no target or no probe in common.
+    Runs that are not complete are left out. Raises UsageError if fewer than two vantage points are left, if the runs
+    have no target or no probe in common, or if no two vantage points have runs in one trial.
     """
     complete = [place for place, run in enumerate(runs) if run.manifest.status == "complete"]
     left_out = [
@@ -91,6 +104,16 @@ def design_of(runs: Sequence[Probed]) -> Design:
             f"--across compares at most {MOST_CELLS} pairs of a vantage point and a trial, and here are {len(vantages)}"
             f" times {len(trials)}: give fewer runs"
         )
+    if not any(trial.compares for trial in trials):
+        raise UsageError("--across: no two of these runs were taken at about the same time from two vantage points")
+    left_out += [
+        LeftOut(
+            runs[trial.run_of(trial.present[0])].manifest.run,
+            f"the only run of trial {number}: not in figures nor next to published values",
+        )
+        for number, trial in enumerate(trials, 1)
+        if not trial.compares
+    ]
     return Design(vantages, trials, shared, tuple(left_out))
 
 
@@ -134,13 +157,13 @@ def _uncommon(run: Probed, shared: Shared) -> list[LeftOut]:
 
 def _trials(runs: Sequence[Probed], complete: Sequence[int], vantages: Sequence[str]) -> tuple[Trial, ...]:
     """Return the trials of runs, which are in the order of their starts."""
-    several = len(complete) > len(vantages)
+    long_s = _shortest_return_s(runs, complete) / 2
     trials: list[list[int | None]] = []
     ends: list[str] = []
     for place in complete:
         manifest = runs[place].manifest
         vantage = vantages.index(vantage_of(manifest))
-        is_later = several and bool(ends) and all(_after(manifest.started, end) for end in ends)
+        is_later = bool(ends) and all(_from_to_s(end, manifest.started) > long_s for end in ends)
         if not trials or trials[-1][vantage] is not None or is_later:
             trials.append([None] * len(vantages))
             ends = []
@@ -149,9 +172,18 @@ def _trials(runs: Sequence[Probed], complete: Sequence[int], vantages: Sequence[
     return tuple(Trial(tuple(trial)) for trial in trials)
 
 
-def _after(started: str, finished: str) -> bool:
-    """Return whether a run began after another one ended; False if that is not recorded."""
+def _shortest_return_s(runs: Sequence[Probed], complete: Sequence[int]) -> float:
+    """Return the shortest time between the starts of two runs of one vantage point; infinite if none has two."""
+    starts: dict[str, list[str]] = {}
+    for place in complete:
+        manifest = runs[place].manifest
+        starts.setdefault(vantage_of(manifest), []).append(manifest.started)
+    return min((_from_to_s(*pair) for of_one in starts.values() for pair in pairwise(of_one)), default=inf)
+
+
+def _from_to_s(earlier: str, later: str) -> float:
+    """Return the seconds from one time to another; 0 if they are not recorded."""
     try:
-        return datetime.fromisoformat(started) > datetime.fromisoformat(finished)
+        return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
     except (ValueError, TypeError):
-        return False
+        return 0.0

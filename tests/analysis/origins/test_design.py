@@ -1,6 +1,7 @@
 """Which runs are compared: vantage points, trials, common targets and probes, and refusals that name the runs."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from liveness.runs.manifest import BlockStart, BlockStatus, Clock, MergedRun, Va
 from tests.analysis.origins.support import Scan, compared
 
 ECHO = ("icmp", Kind.ECHO_REPLY)
+PLACES = ("ams1", "fra1")
 
 
 def design(*scans: Scan) -> Design:
@@ -150,3 +152,46 @@ def test_the_lag_between_places_is_measured_at_the_recorded_targets() -> None:
 def test_an_opted_out_address_of_one_run_counts_for_no_vantage_point() -> None:
     scans = [Scan("ams1", {ECHO: [1, 2]}, opted_out=[2]), Scan("fra1", {ECHO: [1, 2]})]
     assert [entry["any"] for entry in compared(scans).document()["coverage"]] == [1, 1]
+
+
+@pytest.mark.parametrize("pause_s", [0, 7 * 86_400 - 20 * 3600])
+def test_places_that_scan_one_after_the_other_share_their_trials(pause_s: int) -> None:
+    def scan(name: str, number: int, began_h: int) -> Scan:
+        began = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(hours=began_h, seconds=number * pause_s)
+        changes = {"started": began.isoformat(), "finished": (began + timedelta(hours=3)).isoformat()}
+        return Scan(name, {ECHO: [1, 2] if name == "ams1" else [2, 3]}, number + 1, began_h % 60, changes=changes)
+
+    scans = [scan(name, number, 4 * (2 * number + place)) for number in (0, 1) for place, name in enumerate(PLACES)]
+    assert trials(*scans) == [{"ams1": "ams1-1", "fra1": "fra1-1"}, {"ams1": "ams1-2", "fra1": "fra1-2"}]
+
+
+def test_runs_of_which_no_two_belong_together_are_refused() -> None:
+    with pytest.raises(UsageError, match="no two of these runs were taken at about the same time"):
+        design(Scan("ams1", {}, 1), Scan("ams1", {}, 2), Scan("fra1", {}, 9))
+
+
+def test_a_trial_of_one_place_is_named_and_tells_nothing_of_published_values_and_figures() -> None:
+    web = ("tcp/80", Kind.SYN_ACK)
+    results = compared([Scan("ams1", {web: [1]}, 1), Scan("ams1", {web: [1, 2]}, 8), Scan("fra1", {web: [2, 3]}, 8, 1)])
+    document = results.document()
+    assert [(entry["run"], entry["reason"]) for entry in document["runs"]["left_out"]] == [
+        ("weekly/ams1-1", "the only run of trial 1: not in figures nor next to published values")
+    ]
+    assert [warning for warning in results.warnings() if "ams1-1" in warning] == [
+        "weekly/ams1-1: trial 1 has no run of another vantage point than ams1, and tells nothing of what ams1 missed"
+    ]
+    missed, exclusive = ((entry["low"], entry["high"]) for entry in document["published"][:2])
+    assert missed == pytest.approx((1 / 3, 1 / 3))
+    assert exclusive == pytest.approx((2 / 3, 2 / 3))
+    drawn = {figure.id: figure for figure in results.figures()}
+    assert "Positive replies of trial 2" in drawn["origins-exactly"].notes[0]
+    assert "Positive replies of trial 2" in drawn["origins-gain"].notes[0]
+
+
+@pytest.mark.parametrize(("places", "compared_sizes"), [(2, []), (3, [2]), (4, [2, 3])])
+def test_what_all_places_saw_together_is_not_next_to_the_published_gain(places: int, compared_sizes: list[int]) -> None:
+    web = ("tcp/80", Kind.SYN_ACK)
+    document = compared([Scan(f"place{place}", {web: [place]}, 1, place) for place in range(places)]).document()
+    found = [(entry["low"], entry["high"]) for entry in document["published"] if "two or three" in entry["result"]]
+    shares = [size / places for size in compared_sizes]
+    assert found == ([pytest.approx((min(shares), max(shares)))] if shares else [])

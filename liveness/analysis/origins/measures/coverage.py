@@ -130,10 +130,14 @@ def tables(value: Sequence[Coverage], counts: OriginCounts) -> Iterator[Table]:
 
 
 def figures(value: Sequence[Coverage], counts: OriginCounts) -> Iterator[Figure]:
-    """Yield bars of positive replies by the number of vantage points that saw an address, in the first trial."""
+    """Yield bars of positive replies by the number of vantage points that saw an address, in one trial."""
     positive = {group.probe for group in counts.groups if group.is_positive}
     kinds = {(group.probe, group.kind) for group in counts.groups if group.is_positive}
-    shown = [entry for entry in value if entry.trial == 1 and (entry.probe, entry.kind) in kinds and entry.any]
+    shown = [
+        entry
+        for entry in value
+        if entry.trial == counts.design.first and (entry.probe, entry.kind) in kinds and entry.any
+    ]
     if not positive or not shown:
         return
     most = max(len(entry.exactly) for entry in shown)
@@ -144,7 +148,7 @@ def figures(value: Sequence[Coverage], counts: OriginCounts) -> Iterator[Figure]
         f"Bars of {count_of(len(shown), 'probe')}. Of the addresses that replied to {last.probe},"
         f" {percent(share(last.exactly[-1], last.any))} were seen by all {most} vantage points,"
         f" {percent(share(last.exactly[0], last.any))} by one only.",
-        ["Positive replies of the first trial: echo replies, SYN-ACKs, valid answers."],
+        [f"Positive replies of trial {counts.design.first}: echo replies, SYN-ACKs, valid answers."],
         Bars(
             [entry.probe for entry in shown],
             [

@@ -110,9 +110,9 @@ def _published(entry: Gain, size: int) -> str:
 
 
 def figures(value: Sequence[Gain], counts: OriginCounts) -> Iterator[Figure]:
-    """Yield the curves of positive replies in the first trial."""
+    """Yield the curves of positive replies in the first trial of two vantage points or more."""
     kinds = [(group.probe, group.kind) for group in counts.groups if group.is_positive]
-    shown = [entry for entry in value if entry.trial == 1 and (entry.probe, entry.kind) in kinds]
+    shown = [entry for entry in value if entry.trial == counts.design.first and (entry.probe, entry.kind) in kinds]
     shown = [entry for entry in shown if entry.sizes and entry.sizes[0].mean is not None][:CURVES_SHOWN]
     if not shown:
         return
@@ -124,7 +124,7 @@ def figures(value: Sequence[Gain], counts: OriginCounts) -> Iterator[Figure]:
         f"Curves of {', '.join(entry.probe for entry in shown)}. One vantage point sees {percent(first.sizes[0].mean)}"
         f" of the addresses that reply to {first.probe}, on average.",
         [
-            "Positive replies of the first trial. Lines: mean over all subsets. Bars: from the least to the most.",
+            f"Positive replies of trial {counts.design.first}. Lines: mean over all subsets. Bars: from least to most.",
             f"{LABEL}: HTTP and HTTPS hosts that two or three origins saw.",
         ],
         GainCurves(

@@ -35,12 +35,25 @@ def published(counts: OriginCounts) -> list[Compared]:
 
 
 def _compared(counts: OriginCounts) -> Iterator[Compared]:
-    covered = [entry for entry in coverage(counts) if entry.kind == "syn-ack" and entry.probe in PROBES and entry.any]
+    covered = [
+        entry
+        for entry in coverage(counts)
+        if entry.kind == "syn-ack"
+        and entry.probe in PROBES
+        and entry.any
+        and counts.design.trials[entry.trial - 1].compares
+    ]
     gained = [entry for entry in gain(counts) if entry.kind == "syn-ack"]
     for probe in PROBES:
         missed = [seen.missed_share for entry in covered if entry.probe == probe for seen in entry.vantages.values()]
         yield from _range(f"{probe}: missed by a single vantage point", missed, f"missed.{probe}")
-        means = [size.mean for entry in gained if entry.probe == probe for size in entry.sizes if size.size in DIVERSE]
+        means = [
+            size.mean
+            for entry in gained
+            if entry.probe == probe
+            for size in entry.sizes[:-1]  # all vantage points together saw all that counts
+            if size.size in DIVERSE
+        ]
         yield from _range(f"{probe}: seen by two or three", means, f"gain.{probe}")
     exclusive = [entry.exactly[0] / entry.any for entry in covered]
     yield from _range("seen by one vantage point only", exclusive, "exclusive")
@@ -71,7 +84,7 @@ def tables(value: Sequence[Compared], counts: OriginCounts) -> Iterator[Table]:
             [(entry.result, _words(entry), entry.published.words, entry.published.of) for entry in value],
             [
                 f"{LABEL}: hosts that completed a handshake of HTTP, TLS or SSH. Here: addresses that sent a SYN-ACK.",
-                "Ranges are over vantage points and trials.",
+                "Ranges are over vantage points and trials with runs of two or more of them.",
             ],
             data=[datum for entry in value for datum in _data(entry)],
         )

@@ -104,8 +104,15 @@ def _late_blocks(manifest: Manifest) -> int:
 
 
 def warnings(value: Compared, counts: OriginCounts) -> Iterator[str]:
-    """Yield a sentence for each run whose times cannot be compared with those of the others."""
-    del counts
+    """Yield a sentence for each run whose times, or whose replies, cannot be compared with those of the others."""
+    for number, trial in enumerate(counts.design.trials, 1):
+        if not trial.compares:
+            [place] = trial.present
+            name, alone = counts.name(place), counts.runs[trial.run_of(place)].manifest.run
+            yield (
+                f"{alone}: trial {number} has no run of another vantage point than {name}, and tells nothing of what"
+                f" {name} missed"
+            )
     for run in (run for trial in value.trials for run in trial.runs):
         if run.clock_offset_ms is not None and abs(run.clock_offset_ms) > CLOCK_OFF_MS:
             yield f"{run.run}: the clock of {run.vantage} was {run.clock_offset_ms:+,.0f} ms off true time"
