@@ -195,3 +195,17 @@ def test_what_all_places_saw_together_is_not_next_to_the_published_gain(places: 
     found = [(entry["low"], entry["high"]) for entry in document["published"] if "two or three" in entry["result"]]
     shares = [size / places for size in compared_sizes]
     assert found == ([pytest.approx((min(shares), max(shares)))] if shares else [])
+
+
+def test_the_lag_of_a_resumed_run_counts_from_its_last_session() -> None:
+    lanes = [LanePassing(block="0.0.0.0/3", probe="icmp", attempt=0, passed_s=[None, 5.0])]
+    resumed = {"lag": Lag(every_targets=1000, lanes=lanes, began="2026-11-01T00:30:00Z"),
+               "resumed": ["2026-11-01T00:29:58Z"]}  # fmt: skip
+    others = [LanePassing(block="0.0.0.0/3", probe="icmp", attempt=0, passed_s=[1.0, 3.0])]
+    other = {"lag": Lag(every_targets=1000, lanes=others, began="2026-11-01T00:00:02Z")}
+    results = compared([Scan("ams1", {ECHO: [1]}, changes=resumed), Scan("fra1", {ECHO: [1]}, 1, 1, changes=other)])
+    [trial] = results.document()["runs"]["trials"]
+    assert trial["lag_max_s"] == 30 * 60 + 5 - (2 + 3)
+    assert list(results.warnings()) == [
+        "weekly/ams1-1: it was interrupted and resumed: ams1 probed what followed later than others did"
+    ]

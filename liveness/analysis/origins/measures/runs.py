@@ -113,7 +113,10 @@ def warnings(value: Compared, counts: OriginCounts) -> Iterator[str]:
                 f"{alone}: trial {number} has no run of another vantage point than {name}, and tells nothing of what"
                 f" {name} missed"
             )
+    resumed = {run.manifest.run for run in counts.runs if run.manifest.resumed}
     for run in (run for trial in value.trials for run in trial.runs):
+        if run.run in resumed:
+            yield f"{run.run}: it was interrupted and resumed: {run.vantage} probed what followed later than others did"
         if run.clock_offset_ms is not None and abs(run.clock_offset_ms) > CLOCK_OFF_MS:
             yield f"{run.run}: the clock of {run.vantage} was {run.clock_offset_ms:+,.0f} ms off true time"
         if run.unsynchronised_blocks:
@@ -122,8 +125,12 @@ def warnings(value: Compared, counts: OriginCounts) -> Iterator[str]:
 
 
 def _start_s(manifest: Manifest) -> float | None:
+    return _time_s(manifest.started)
+
+
+def _time_s(time: str) -> float | None:
     try:
-        return datetime.fromisoformat(manifest.started).timestamp()
+        return datetime.fromisoformat(time).timestamp()
     except ValueError:
         return None
 
@@ -132,7 +139,8 @@ def _lags(manifests: Sequence[Manifest]) -> list[float]:
     """Return for each recorded target the time between the first and the last vantage point's first probe to it."""
     passed = []
     for manifest in manifests:
-        start = _start_s(manifest)
+        # The record of a resumed run counts from its last session; older and united ones have no time of their own.
+        start = _time_s(manifest.lag.began or manifest.started)
         lanes: dict[tuple[str, str], list[float | None]] = {}
         for lane in manifest.lag.lanes:
             if lane.attempt == FIRST_ATTEMPT and start is not None:
