@@ -30,6 +30,8 @@ class Trial:
     """Runs of several vantage points at about the same time: by vantage point, the index of its run, None without."""
 
     runs: tuple[int | None, ...]
+    in_one_order: bool = True
+    """Whether all of its runs walked through the same order of targets."""
 
     @property
     def present(self) -> tuple[int, ...]:
@@ -114,6 +116,7 @@ def design_of(runs: Sequence[Probed]) -> Design:
         for number, trial in enumerate(trials, 1)
         if not trial.compares
     ]
+    left_out += [found for number, trial in enumerate(trials, 1) for found in _in_another_order(runs, number, trial)]
     return Design(vantages, trials, shared, tuple(left_out))
 
 
@@ -169,7 +172,25 @@ def _trials(runs: Sequence[Probed], complete: Sequence[int], vantages: Sequence[
             ends = []
         trials[-1][vantage] = place
         ends.append(manifest.finished or "")
-    return tuple(Trial(tuple(trial)) for trial in trials)
+    return tuple(Trial(tuple(trial), _in_one_order(runs, trial)) for trial in trials)
+
+
+def _in_one_order(runs: Sequence[Probed], trial: Sequence[int | None]) -> bool:
+    orders = [_order(runs[run]) for run in trial if run is not None]
+    return all(order == orders[0] for order in orders)
+
+
+def _order(run: Probed) -> object:
+    """Return what decides which targets a run probes at which place of its order."""
+    return run.order, run.manifest.targets_sha256
+
+
+def _in_another_order(runs: Sequence[Probed], number: int, trial: Trial) -> list[LeftOut]:
+    """Return what is left out of a trial because runs walked through another order than its first vantage point."""
+    first, *others = (runs[trial.run_of(place)] for place in trial.present)
+    name = first.manifest.run
+    reason = f"lag and bursts of trial {number}: its order of targets is not that of {name}"
+    return [LeftOut(other.manifest.run, reason) for other in others if _order(other) != _order(first)]
 
 
 def _shortest_return_s(runs: Sequence[Probed], complete: Sequence[int]) -> float:

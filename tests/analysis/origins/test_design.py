@@ -1,7 +1,9 @@
 """Which runs are compared: vantage points, trials, common targets and probes, and refusals that name the runs."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +12,7 @@ from liveness.analysis.counting.run import vantage_of
 from liveness.analysis.origins.design import MOST_CELLS, MOST_VANTAGES, Design, design_of
 from liveness.errors import UsageError
 from liveness.replies import Kind
-from liveness.runs.course import Lag, LanePassing
+from liveness.runs.course import Lag, LanePassing, Timeline
 from liveness.runs.manifest import BlockStart, BlockStatus, Clock, MergedRun, Vantage
 from tests.analysis.origins.support import Scan, compared
 
@@ -208,4 +210,30 @@ def test_the_lag_of_a_resumed_run_counts_from_its_last_session() -> None:
     assert trial["lag_max_s"] == 30 * 60 + 5 - (2 + 3)
     assert list(results.warnings()) == [
         "weekly/ams1-1: it was interrupted and resumed: ams1 probed what followed later than others did"
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 74},
+        {"targets_sha256": "00"},
+        {"config": {"name": "weekly", "block_prefix": 8}},
+        {"config": {"name": "weekly", "shard": {"index": 1, "of": 2}}},
+        {"config": {"name": "weekly", "limits": {"max_targets": 1 << 33}}},
+    ],
+)
+def test_runs_in_another_order_have_no_lag_and_no_bursts(changes: dict[str, Any]) -> None:
+    lag = Lag(every_targets=1000, lanes=[LanePassing(block="0.0.0.0/3", probe="icmp", attempt=0, passed_s=[1.0])])
+    line = Timeline(end_s=[*range(1, 41)], sent=[1000] * 40, accepted=[300] * 40)
+    recorded = {"lag": lag, "timeline": line}
+    scans = [Scan("ams1", {ECHO: [1]}, changes=recorded), Scan("fra1", {ECHO: [1]}, 1, 1, changes=recorded)]
+    document = compared(scans).document()
+    assert document["runs"]["trials"][0]["lag_max_s"] == 1
+    assert document["bursts"] is not None
+    assert document["runs"]["left_out"] == []
+    document = compared([scans[0], replace(scans[1], changes=recorded | changes)]).document()
+    assert (document["runs"]["trials"][0]["lag_max_s"], document["bursts"]) == (None, None)
+    assert [(entry["run"], entry["reason"]) for entry in document["runs"]["left_out"]] == [
+        ("weekly/fra1-1", "lag and bursts of trial 1: its order of targets is not that of weekly/ams1-1")
     ]

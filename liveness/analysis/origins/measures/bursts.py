@@ -1,9 +1,9 @@
 """Bursts: intervals in which a vantage point got fewer replies than the others, or all of them fewer than around.
 
-All runs of a trial walk through the same order. The order is divided into intervals of equal length, and the hit rate
-of each vantage point in each interval (accepted replies a probe sent) follows from the timeline of its run. The vantage
-points probe the same targets in an interval, so that the targets explain no difference between them: if only some dip,
-the outage is theirs; if all dip, it is one of the targets.
+All runs of a trial walk through the same order, or it has no bursts. The order is divided into intervals of equal
+length, and the hit rate of each vantage point in each interval (accepted replies a probe sent) follows from the
+timeline of its run. The vantage points probe the same targets in an interval, so that the targets explain no difference
+between them: if only some dip, the outage is theirs; if all dip, it is one of the targets.
 """
 
 from collections.abc import Iterator, Sequence
@@ -98,7 +98,10 @@ class Course:
 
 
 def bursts(counts: OriginCounts) -> list[TrialBursts] | None:
-    """Return the bursts of every trial whose runs have timelines; None if there is no such trial."""
+    """Return the bursts of every trial whose runs have timelines; None if there is no such trial.
+
+    The runs of the trial must have one order: a place of it says nothing about the targets of another one.
+    """
     found = [
         trial
         for number, entry in enumerate(counts.design.trials, 1)
@@ -108,6 +111,8 @@ def bursts(counts: OriginCounts) -> list[TrialBursts] | None:
 
 
 def _trial(counts: OriginCounts, number: int, trial: Trial) -> TrialBursts | None:
+    if not trial.in_one_order:
+        return None
     names = [counts.name(place) for place in trial.present]
     lines = [counts.runs[trial.run_of(place)].manifest.timeline for place in trial.present]
     if len(lines) < 2 or not all(map(_is_usable, lines)):  # noqa: PLR2004 - a comparison

@@ -82,7 +82,7 @@ def _trial(counts: OriginCounts, number: int, trial: Trial) -> TrialRuns:
         found.append(
             TrialRun(name, manifest.run, manifest.started, after_s, _clock_offset_ms(manifest), _late_blocks(manifest))
         )
-    lags = _lags(list(manifests.values()))
+    lags = _lags(list(manifests.values())) if trial.in_one_order else []
     return TrialRuns(
         number,
         found,
