@@ -84,6 +84,11 @@ class GroupCounts:
         """Whether the replies say that the service is there."""
         return self.kind in PRESENT
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether figures show it: one kind of positive reply for each probe, of TCP services the SYN-ACK."""
+        return self.is_positive and not (self.probe.startswith("tcp/") and self.kind == Kind.ANSWER.label)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strata:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from liveness.analysis.counting.run import vantage_of
+from liveness.analysis.figures import Bars
 from liveness.analysis.origins.design import MOST_CELLS, MOST_VANTAGES, Design, design_of
 from liveness.errors import UsageError
 from liveness.replies import Kind
@@ -237,3 +238,18 @@ def test_runs_in_another_order_have_no_lag_and_no_bursts(changes: dict[str, Any]
     assert [(entry["run"], entry["reason"]) for entry in document["runs"]["left_out"]] == [
         ("weekly/fra1-1", "lag and bursts of trial 1: its order of targets is not that of weekly/ams1-1")
     ]
+
+
+def test_answers_behind_an_open_port_have_no_figure_of_their_own() -> None:
+    seen = {("tcp/80", Kind.SYN_ACK): [1, 2], ("tcp/80", Kind.ANSWER): [1], ("dns", Kind.ANSWER): [3]}
+    scans = [
+        Scan(name, seen, day, second, probes=["tcp/80", "dns"]) for day in (1, 2) for second, name in enumerate(PLACES)
+    ]
+    results = compared(scans)
+    names = [figure.id for figure in results.figures()]
+    assert sorted(names) == ["origins-classes-dns", "origins-classes-tcp-80", "origins-exactly", "origins-gain"]
+    drawn = {figure.id: figure.content for figure in results.figures()}
+    bars = drawn["origins-exactly"]
+    assert isinstance(bars, Bars)
+    assert list(bars.bars) == ["tcp/80", "dns"]
+    assert {(entry["probe"], entry["kind"]) for entry in results.document()["coverage"]} >= {("tcp/80", "answer")}

@@ -106,8 +106,8 @@ def tables(value: Sequence[Classes], counts: OriginCounts) -> Iterator[Table]:
 
 
 def figures(value: Sequence[Classes], counts: OriginCounts) -> Iterator[Figure]:
-    """Yield a figure for each positive kind: what each vantage point missed, by class."""
-    kinds = {(group.probe, group.kind) for group in counts.groups if group.is_positive}
+    """Yield a figure for the positive replies to each probe: what each vantage point missed, by class."""
+    kinds = {(group.probe, group.kind) for group in counts.groups if group.is_drawn}
     for entry in value:
         if (entry.probe, entry.kind) not in kinds:
             continue

@@ -131,8 +131,8 @@ def tables(value: Sequence[Coverage], counts: OriginCounts) -> Iterator[Table]:
 
 def figures(value: Sequence[Coverage], counts: OriginCounts) -> Iterator[Figure]:
     """Yield bars of positive replies by the number of vantage points that saw an address, in one trial."""
-    positive = {group.probe for group in counts.groups if group.is_positive}
-    kinds = {(group.probe, group.kind) for group in counts.groups if group.is_positive}
+    positive = {group.probe for group in counts.groups if group.is_drawn}
+    kinds = {(group.probe, group.kind) for group in counts.groups if group.is_drawn}
     shown = [
         entry
         for entry in value
@@ -148,7 +148,7 @@ def figures(value: Sequence[Coverage], counts: OriginCounts) -> Iterator[Figure]
         f"Bars of {count_of(len(shown), 'probe')}. Of the addresses that replied to {last.probe},"
         f" {percent(share(last.exactly[-1], last.any))} were seen by all {most} vantage points,"
         f" {percent(share(last.exactly[0], last.any))} by one only.",
-        [f"Positive replies of trial {counts.design.first}: echo replies, SYN-ACKs, valid answers."],
+        [f"Positive replies of trial {counts.design.first}: echo replies, SYN-ACKs, valid answers (UDP)."],
         Bars(
             [entry.probe for entry in shown],
             [

@@ -111,7 +111,7 @@ def _published(entry: Gain, size: int) -> str:
 
 def figures(value: Sequence[Gain], counts: OriginCounts) -> Iterator[Figure]:
     """Yield the curves of positive replies in the first trial of two vantage points or more."""
-    kinds = [(group.probe, group.kind) for group in counts.groups if group.is_positive]
+    kinds = [(group.probe, group.kind) for group in counts.groups if group.is_drawn]
     shown = [entry for entry in value if entry.trial == counts.design.first and (entry.probe, entry.kind) in kinds]
     shown = [entry for entry in shown if entry.sizes and entry.sizes[0].mean is not None][:CURVES_SHOWN]
     if not shown:
