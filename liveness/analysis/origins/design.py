@@ -9,6 +9,7 @@ half the shortest time between the starts of two runs of one vantage point: plac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import reduce
 from itertools import pairwise
 from math import inf
 from typing import Final
@@ -146,6 +147,10 @@ def _common(runs: Sequence[Probed]) -> Shared:
     shared = common_to(runs)
     if shared is None or shared.targets == 0 or not shared.probes:
         raise UsageError("--across: no target or no probe is common to all of these runs: give fewer of them")
+    if shared.addresses is None and shared.listed is None:
+        gone = [run.opted_out for run in runs if run.opted_out]
+        everything = Intervals.everything()
+        return replace(shared, addresses=reduce(Intervals.difference, gone, everything)) if gone else shared
     return shared
 
 

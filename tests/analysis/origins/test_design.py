@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from liveness.analysis.counting.probed import Probed
 from liveness.analysis.counting.run import vantage_of
 from liveness.analysis.figures import Bars
 from liveness.analysis.origins.design import MOST_CELLS, MOST_VANTAGES, Design, design_of
@@ -15,6 +16,7 @@ from liveness.errors import UsageError
 from liveness.replies import Kind
 from liveness.runs.course import Lag, LanePassing, Timeline
 from liveness.runs.manifest import BlockStart, BlockStatus, Clock, MergedRun, Vantage
+from liveness.space.intervals import Intervals
 from tests.analysis.origins.support import Scan, compared
 
 ECHO = ("icmp", Kind.ECHO_REPLY)
@@ -253,3 +255,14 @@ def test_answers_behind_an_open_port_have_no_figure_of_their_own() -> None:
     assert isinstance(bars, Bars)
     assert list(bars.bars) == ["tcp/80", "dns"]
     assert {(entry["probe"], entry["kind"]) for entry in results.document()["coverage"]} >= {("tcp/80", "answer")}
+
+
+def test_an_opted_out_address_counts_nowhere_if_runs_do_not_record_what_they_probed() -> None:
+    def probed(scan: Scan) -> Probed:
+        found = scan.probed()
+        return Probed(found.manifest, None, found.opted_out)
+
+    scans = [Scan(name, {ECHO: [1, 2]}, 1, second, opted_out=[2]) for second, name in enumerate(PLACES)]
+    found = design_of([probed(scan) for scan in scans])
+    assert found.addresses == Intervals.everything().difference(Intervals.from_bounds([2], [2]))
+    assert design_of([probed(replace(scan, opted_out=())) for scan in scans]).addresses is None
