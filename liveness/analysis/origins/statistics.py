@@ -83,7 +83,7 @@ class Unseen:
             return 0.0, 0.0
         if centre > LARGE:
             factor = exp(Z95 * sqrt(log(1 + (self.variance + centre) / centre**2)))
-            return centre / factor, centre * factor
+            return min(centre / factor, self.number), max(centre * factor, self.number)
         low, high = _negative_binomial(centre, self.variance)
         return min(low, self.number), max(high, self.number)
 

@@ -5,7 +5,7 @@ from math import isclose, sqrt
 import numpy as np
 import pytest
 
-from liveness.analysis.origins.statistics import Unseen, chi_squared_tail, cochran, mcnemar, unseen
+from liveness.analysis.origins.statistics import LARGE, Unseen, chi_squared_tail, cochran, mcnemar, unseen
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,9 @@ def test_sums_over_strata_add_numbers_and_variances() -> None:
     assert isclose(total.variance, one.variance + other.variance)
     low, high = total.interval()
     assert 0 < low < total.number < high
+
+
+def test_the_interval_of_a_large_estimate_contains_it() -> None:
+    """Slices without a pair of addresses seen alone estimate 0 each, and their floors add up to a large number."""
+    low, high = Unseen(number=0.0, variance=1e4, floor=2 * LARGE).interval()
+    assert (low, high > 2 * LARGE) == (0.0, True)
