@@ -38,6 +38,7 @@ class Job(Struct, frozen=True, kw_only=True):
     store: StorePlace
     directory: str
     command: tuple[str, ...]
+    """What starts liveness there; empty for the liveness of the worker itself."""
     lease_s: float
     lost_after_s: float | None = None
     secret: str = ""

@@ -149,7 +149,7 @@ class Work:
             version=plan.version,
             store=self.fleet.store,
             directory=vantage.directory,
-            command=vantage.words,
+            command=vantage.command,
             lease_s=self.fleet.lease.seconds,
             lost_after_s=None if self.fleet.lost_after is None else self.fleet.lost_after.seconds,
             secret=secret.hex(),

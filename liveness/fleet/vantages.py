@@ -1,7 +1,6 @@
 """Vantage file: the machines of a fleet, the census that they take, how they share it, and where runs are stored."""
 
 import ipaddress
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,8 +43,9 @@ class SchedulerPlace(Section, frozen=True, kw_only=True):
 class VantagePoint(Section, frozen=True, kw_only=True):
     """One machine: its name, its place in the network, and what of the census differs there.
 
-    `command` starts liveness at that machine, `directory` is where it keeps its runs until they are stored. The start
-    is later by `offset`. `resources` are further resources of Dask that a worker must offer.
+    `command` starts liveness at that machine, without one its worker's own Python does; `directory` is where it keeps
+    its runs until they are stored. The start is later by `offset`. `resources` are further resources of Dask that a
+    worker must offer.
     """
 
     name: str
@@ -59,11 +59,6 @@ class VantagePoint(Section, frozen=True, kw_only=True):
     resources: dict[str, float] = msgspec.field(default_factory=dict)
     directory: str = "fleet"
     command: tuple[str, ...] = ()
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The command that starts liveness; by default the one that this worker runs."""
-        return self.command or (sys.executable, "-m", "liveness")
 
 
 class Fleet(Section, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,8 @@ class Workplace:
 
     def words(self) -> list[str]:
         """Return the command that begins the scan, or resumes it."""
-        words = [*self.job.command, "scan", "-q", "--metrics-file", str(self.path / METRICS)]
+        begin = self.job.command or (sys.executable, "-m", "liveness")
+        words = [*begin, "scan", "-q", "--metrics-file", str(self.path / METRICS)]
         run = self.run
         if (run.path / MANIFEST_FILE).is_file():
             return [*words, "--resume", str(run.path)]

@@ -1,5 +1,6 @@
 """Vantage files: what is accepted, and how faults are named. Plans, and what is refused before anything is sent."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from liveness.config.load import load_config, read_entries, resolve_targets
 from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.fleet.plan import Work, check_work, peak_of, secret_of
 from liveness.fleet.vantages import load_fleet
+from liveness.fleet.workplace import Workplace
 
 WHOLE: dict[str, Any] = {
     "config": "census.yaml",
@@ -76,7 +78,7 @@ def test_every_field_of_a_vantage_file_is_read(tmp_path: Path) -> None:
     assert fleet.scheduler is not None
     assert fleet.scheduler.ca == str(tmp_path / "ca.pem")
     first, second = fleet.vantages
-    assert (first.name, first.asn, first.region, first.words) == ("ams1", 64500, "NL", ("sudo", "liveness"))
+    assert (first.name, first.asn, first.region, first.command) == ("ams1", 64500, "NL", ("sudo", "liveness"))
     assert (first.rate, first.resources, second.offset.seconds) == ("2kpps", {"fast": 1.0}, 4)
     assert fleet.vantage("fra1") is second
     with pytest.raises(UsageError, match="'nyc1': no vantage point of this fleet: there are ams1, fra1"):
@@ -148,6 +150,10 @@ def test_a_plan_gives_each_vantage_point_its_part_its_config_and_its_start(tmp_p
     assert (other.config["rate"], other.config["contact"]) == ("100pps", "https://example.org/scan")
     assert {"name": "ams1", "asn": 64500, "region": "NL"}.items() <= plan.vantages[0].items()
     assert "command" not in plan.vantages[0]
+    assert (job.command, other.command) == (("sudo", "liveness"), ())
+    here = Workplace(other, tmp_path).words()
+    assert here[:4] == [sys.executable, "-m", "liveness", "scan"], "the Python of the worker, not of the coordinator"
+    assert Workplace(job, tmp_path).words()[:3] == ["sudo", "liveness", "scan"]
     split = work_of(tmp_path, {"mode": "split", "vantages.1.offset": None}).plan("r1", 0.0)
     assert [(job.job, job.shard, job.shards) for job in split.jobs] == [("ams1/0-of-2", 0, 2), ("fra1/1-of-2", 1, 2)]
 
