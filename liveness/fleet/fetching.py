@@ -12,12 +12,13 @@ from liveness.files.directory import Directory
 from liveness.fleet import layout, opt_outs
 from liveness.fleet.download import download
 from liveness.fleet.job import Outcome
-from liveness.fleet.plan import Plan
+from liveness.fleet.plan import Plan, PlannedJob
 from liveness.fleet.store import Store
 from liveness.optouts.redaction import redact_run
+from liveness.runs.manifest import Vantage
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.shard_union import unite
-from liveness.runs.shards import open_shards
+from liveness.runs.shards import open_shards, shard_of
 
 MERGED: Final = "merged"
 SHARDS: Final = "shards"
@@ -36,7 +37,7 @@ def fetch(store: Store, plan: Plan, output: Path, *, partial: bool, note: Callab
     """Fetch the runs of a plan into `output`, without what has opted out by now, and merge shards.
 
     A run that was fetched before is kept, after its opt-outs are brought up to date. Raises UsageError if a run is
-    missing or not complete, unless `partial`, or if the shards were merged there already.
+    missing or not complete, unless `partial`, if another run is there, or if the shards were merged there already.
     """
     results = {}
     for planned in plan.jobs:
@@ -57,7 +58,9 @@ def fetch(store: Store, plan: Plan, output: Path, *, partial: bool, note: Callab
         result = results[planned.job]
         path = output / SHARDS / str(planned.shard) if plan.mode == "split" else output / planned.vantage
         if path.exists():
-            runs.append(RunDirectory.open(path))
+            run = RunDirectory.open(path)
+            _check_same(run, plan, planned, result)
+            runs.append(run)
             continue
         runs.append(download(store, layout.of_job(plan.census, plan.run, planned.job), result, path))
         note(f"{planned.job}: {path}")
@@ -76,6 +79,19 @@ def _check(plan: Plan, missing: Sequence[str], cut: Sequence[str], *, partial: b
     if (missing or cut) and not partial:
         reasons = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"cancelled: {', '.join(cut)}"] * bool(cut)
         raise UsageError(f"{name}: {'; '.join(reasons)}: wait for them, or give --partial to fetch the rest")
+
+
+def _check_same(run: RunDirectory, plan: Plan, planned: PlannedJob, result: Outcome) -> None:
+    """Raise UsageError if a run that was fetched before is not the one of this job."""
+    manifest = run.read_manifest()
+    vantage = manifest.vantage.name if isinstance(manifest.vantage, Vantage) else ""
+    index, of = shard_of(manifest.config)
+    found = (manifest.name, manifest.run_id, vantage, index, of)
+    if found != (plan.census, plan.run, result.vantage, planned.shard, planned.shards):
+        raise UsageError(
+            f"{run.path}: another run, {manifest.name}/{manifest.run_id} of {vantage or 'no vantage point'}, shard"
+            f" {index} of {of}: give another directory with -o"
+        )
 
 
 def _without_opted_out(store: Store, plan: Plan, runs: Sequence[RunDirectory], output: Path) -> None:

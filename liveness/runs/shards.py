@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from liveness.config.model import MAX_SHARDS
-from liveness.runs.manifest import Manifest, Vantage, start_of
+from liveness.runs.manifest import Manifest, Shard, Vantage, start_of
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.shard_set import check_alike, check_whole, in_order, label_of
 
@@ -45,6 +45,12 @@ class ShardRun:
         return shard_of(self.manifest.config)[0]
 
     @property
+    def start_at(self) -> str | None:
+        """The time at which all shards were to begin; None if there was none."""
+        shard = self.manifest.shard
+        return shard.start_at if isinstance(shard, Shard) else None
+
+    @property
     def path(self) -> Path:
         """Directory of the run."""
         return self.directory.path
@@ -80,6 +86,9 @@ def open_shards(paths: Sequence[Path], *, partial: bool = False) -> list[ShardRu
         runs.append(ShardRun(directory, directory.read_manifest()))
     for run in runs[1:]:
         _check_alike(runs[0], run)
+    agreed = [run for run in runs if run.start_at is not None]
+    for run in agreed[1:]:
+        check_alike(agreed[0], run, "census", [("start_at", agreed[0].start_at, run.start_at)])
     runs = in_order(runs)
     if not partial:
         check_whole(runs, shard_of(runs[0].manifest.config)[1], "census")
@@ -100,6 +109,7 @@ def _check_alike(one: ShardRun, other: ShardRun) -> None:
         (
             *fields,
             ("shards", shard_of(mine.config)[1], shard_of(theirs.config)[1]),
+            ("slot", field_of(mine.config, "slot"), field_of(theirs.config, "slot")),
             ("schema", mine.schema, theirs.schema),
             ("control_port", mine.control_port, theirs.control_port),
             ("targets_sha256", mine.targets_sha256, theirs.targets_sha256),
