@@ -8,15 +8,16 @@ from pathlib import Path
 import msgspec
 
 from liveness.config.load import read_entries
+from liveness.errors import UsageError
 from liveness.fleet import layout
 from liveness.fleet.download import download
 from liveness.fleet.job import Outcome
 from liveness.fleet.plan import Plan
-from liveness.fleet.store import Store
+from liveness.fleet.store import Store, StoreError
 from liveness.fleet.upload import Upload, remove_others
 from liveness.optouts.redaction import redact_run
 from liveness.space.intervals import Intervals
-from liveness.space.prefixes import Skipped
+from liveness.space.prefixes import Skipped, parse_lines
 
 
 def published(store: Store, census: str) -> bytes:
@@ -35,7 +36,8 @@ def publish(store: Store, census: str, text: bytes) -> bool:
     What was published once stays: an opt-out that is withdrawn counts from the next census on.
     """
     before = published(store, census)
-    united = _intervals(before).union(_intervals(text))
+    name = layout.opt_outs(census)
+    united = _intervals(store, name, before).union(_intervals(store, name, text))
     content = "".join(f"{entry}\n" for entry in united.entries()).encode()
     if content == before or not content:
         return False
@@ -43,9 +45,12 @@ def publish(store: Store, census: str, text: bytes) -> bool:
     return True
 
 
-def _intervals(text: bytes) -> Intervals:
-    """Return the addresses of a published list."""
-    return read_entries([line for line in text.decode("ascii", "replace").splitlines() if line])
+def _intervals(store: Store, name: str, text: bytes) -> Intervals:
+    """Return the addresses of a list in the store; its lines are never names of files. StoreError if it is damaged."""
+    try:
+        return parse_lines(text.decode("ascii", "replace").splitlines(), f"{store.url}: {name}")
+    except UsageError as error:  # nobody here gave it
+        raise StoreError(str(error)) from error
 
 
 def apply_to_stored(store: Store, plan: Plan, note: Callable[[str], None]) -> None:
@@ -61,20 +66,20 @@ def apply_to_stored(store: Store, plan: Plan, note: Callable[[str], None]) -> No
         result = store.document(f"{job}/{layout.RESULT}", Outcome)
         if result is None or not result.place or result.opt_outs_sha256 == digest:
             continue
-        if content and (redacted := _redacted(store, job, result, content)) is not None:
+        if content and (redacted := _redacted(store, plan.census, job, result, content)) is not None:
             note(f"{planned.job}: opted-out data removed from the stored run")
             result = redacted
         store.put_document(f"{job}/{layout.RESULT}", msgspec.structs.replace(result, opt_outs_sha256=digest))
         remove_others(store, job, result.place)
 
 
-def _redacted(store: Store, job: str, result: Outcome, content: bytes) -> Outcome | None:
+def _redacted(store: Store, census: str, job: str, result: Outcome, content: bytes) -> Outcome | None:
     """Store a run again without what a list blocks; return its result, or None if nothing of it was in the run."""
     with tempfile.TemporaryDirectory(prefix="liveness-fleet-") as folder:
         listed = Path(folder) / "opt-outs.txt"
         listed.write_bytes(content)
         run = download(store, job, result, Path(folder) / "run")
-        change = redact_run(run, _intervals(content), [listed])
+        change = redact_run(run, _intervals(store, layout.opt_outs(census), content), [listed])
         if not (change.sets or change.segments or change.logs or change.targets):
             return None
         generation, _, version = result.place.partition(".")

@@ -104,6 +104,15 @@ def test_published_lists_are_united(store: Store) -> None:
     assert store.get(layout.opt_outs("wide")) == b"192.0.2.0/25\n198.51.100.7\n"
 
 
+def test_lines_of_a_published_list_are_addresses_and_no_files(tmp_path: Path) -> None:
+    store = Store(MemoryStore(), "memory")
+    (tmp_path / "list").write_text("198.51.100.0/24\n")
+    store.put(layout.opt_outs("wide"), f"192.0.2.0/25\n{tmp_path}/list\n".encode())
+    with pytest.raises(LivenessError, match=r"^memory: wide/opt-outs\.txt:2: ") as caught:
+        opt_outs.publish(store, "wide", b"192.0.2.0/24\n")
+    assert not isinstance(caught.value, UsageError)
+
+
 def test_a_store_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
