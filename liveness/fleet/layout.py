@@ -2,7 +2,8 @@
 
 ::
 
-    <census>/opt-outs.txt                             the published blocklists
+    <census>/opt-outs.txt                             the published blocklists, united
+    <census>/opt-outs/<SHA-256>.txt                   each of them as it was published
     <census>/drained/<vantage>.json                   a vantage point that gets no more work
     <census>/<run>/plan.json, targets.txt             what is done, and by whom
     <census>/<run>/cancelled.json, ended.json
@@ -26,6 +27,11 @@ FILES: Final = "files.json"
 def opt_outs(census: str) -> str:
     """Return the name of the published blocklists of a census."""
     return f"{census}/opt-outs.txt"
+
+
+def published_list(census: str, digest: str = "") -> str:
+    """Return the name of one list as it was published, or the prefix of all of them."""
+    return f"{census}/opt-outs/{digest}.txt" if digest else f"{census}/opt-outs"
 
 
 def drained(census: str, vantage: str = "") -> str:

@@ -33,16 +33,25 @@ def text_of(entries: Sequence[str]) -> bytes:
 def publish(store: Store, census: str, text: bytes) -> bool:
     """Publish lists in addition to what is published already; return whether anything is new.
 
-    What was published once stays: an opt-out that is withdrawn counts from the next census on.
+    What was published once stays: an opt-out that is withdrawn counts from the next census on. Two commands may do this
+    at the same moment, and the store writes one list over the other. So each list is an object of its own first, which
+    nothing replaces, and who has written the united list looks for further ones until it has them all.
     """
-    before = published(store, census)
     name = layout.opt_outs(census)
-    united = _intervals(store, name, before).union(_intervals(store, name, text))
-    content = "".join(f"{entry}\n" for entry in united.entries()).encode()
-    if content == before or not content:
-        return False
-    store.put(layout.opt_outs(census), content)
-    return True
+    wanted = _intervals(store, name, text)
+    if len(wanted.difference(_intervals(store, name, published(store, census)))):
+        store.create(layout.published_list(census, hashlib.sha256(text).hexdigest()), text)
+    new = False
+    while True:
+        before = published(store, census)
+        united = _intervals(store, name, before).union(wanted)
+        for part in store.names(layout.published_list(census)):
+            united = united.union(_intervals(store, part, store.get(part) or b""))
+        content = "".join(f"{entry}\n" for entry in united.entries()).encode()
+        if content == before:
+            return new
+        store.put(name, content)
+        new = True
 
 
 def _intervals(store: Store, name: str, text: bytes) -> Intervals:

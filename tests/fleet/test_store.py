@@ -113,6 +113,23 @@ def test_lines_of_a_published_list_are_addresses_and_no_files(tmp_path: Path) ->
     assert not isinstance(caught.value, UsageError)
 
 
+def test_of_lists_that_are_published_at_the_same_moment_none_is_lost() -> None:
+    plain = Store(MemoryStore(), "memory")
+
+    class Late(Store):
+        """A store into which another command publishes a list between what this one reads and what it writes."""
+
+        def put(self, name: str, content: bytes) -> None:
+            if others:
+                assert opt_outs.publish(plain, "wide", others.pop())
+            super().put(name, content)
+
+    others = [b"198.51.100.7\n", b"192.0.2.0/24\n"]
+    assert opt_outs.publish(Late(plain.backend, "memory"), "wide", b"203.0.113.0/24\n")
+    assert opt_outs.published(plain, "wide") == b"192.0.2.0/24\n198.51.100.7\n203.0.113.0/24\n"
+    assert not opt_outs.publish(plain, "wide", b"198.51.100.7\n")
+
+
 def test_a_store_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
