@@ -25,6 +25,7 @@ from liveness.clock import utc_now
 from liveness.config.load import read_entries
 from liveness.errors import LivenessError, RefusedError, StoppedEarlyError, UnsupportedError, UsageError, explain
 from liveness.fleet import layout, marks
+from liveness.fleet.bound import signal_scan
 from liveness.fleet.job import FINAL, Job, Outcome, State
 from liveness.fleet.lease import Holder, LostError
 from liveness.fleet.liaison import Liaison
@@ -140,16 +141,15 @@ class Runner:
         """Run scans until the run is complete; return the exit code and the last line of the one that ends it."""
         tries = 0
         while True:
-            while self.workplace.is_scanned():  # by a scan whose runner was killed
-                self._pause(POLL_S, liaison)
-                if liaison.stop.is_set():
-                    break
+            if self._await_left(liaison) and self.signalled.is_set():
+                raise StopError
             if self.workplace.is_complete() or liaison.stop.is_set():
                 return 0, ""
             self.workplace.discard_unbegun()
             before = self.workplace.share()
             code, message = self._child(liaison)
             if liaison.stop.is_set() or self.signalled.is_set() or self.workplace.is_complete():
+                self._await_left(liaison)
                 return code, message
             if self.workplace.is_scanned():
                 continue
@@ -159,11 +159,21 @@ class Runner:
             tries = 0 if self.workplace.share() != before else tries + 1
             self._pause(PAUSES_S[min(tries, len(PAUSES_S) - 1)], liaison)
 
+    def _await_left(self, liaison: Liaison) -> bool:
+        """Wait for the end of a scan that was left to itself; stop it if it is to end. Return whether there was one."""
+        left = asked = False
+        while self.workplace.is_scanned():
+            left = True
+            if not asked and (liaison.stop.is_set() or self.signalled.is_set()):
+                asked = signal_scan(self.workplace.run.path, signal.SIGINT)
+            time.sleep(POLL_S)
+        return left
+
     def _child(self, liaison: Liaison) -> tuple[int, str]:
         """Execute one scan, and wait for its end; return its exit code and the last line of its errors."""
         log = self.workplace.open_log()
         begin = os.fstat(log).st_size
-        bound = [sys.executable, "-m", "liveness.fleet.bound", str(os.getpid())]
+        bound = [sys.executable, "-m", "liveness.fleet.bound", str(os.getpid()), str(self.workplace.run.path)]
         try:
             child = subprocess.Popen(
                 [*bound, *self.workplace.words()], stdin=subprocess.DEVNULL, stdout=log, stderr=log
