@@ -10,16 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from liveness.errors import LivenessError
+from liveness.errors import explain
 from liveness.fleet import layout, marks
 from liveness.fleet.lease import Holder, LostError, State
-from liveness.fleet.store import Store, StoreError
+from liveness.fleet.store import Store
 from liveness.fleet.workplace import OPT_OUTS, READABLE, Workplace
 
 LOOK_S: Final = 2.0
 """Seconds between two looks at lists and marks: a published opt-out reaches the scan in this time."""
 RENEWALS: Final = 6
 """A lease is renewed so many times before it would expire."""
+JOIN_S: Final = 10.0
+"""Seconds for the last look: a request to a store that hangs is not waited for."""
 
 Reason = Literal["cancelled", "drained", "lost", "unreachable"]
 
@@ -47,6 +49,7 @@ class Liaison:
     def begin(self) -> None:
         """Fetch the published lists, and start the thread. Raises StoreError, LostError."""
         self.fetch_opt_outs()
+        self._reached_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="liaison", daemon=True)
         self._thread.start()
 
@@ -54,7 +57,7 @@ class Liaison:
         """End the thread."""
         self._ended.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(JOIN_S)
 
     def fetch_opt_outs(self) -> None:
         """Fetch the published blocklists if they have changed."""
@@ -92,20 +95,28 @@ class Liaison:
                 self.look()
             except LostError as error:
                 self._stop("lost", str(error))
-            except LivenessError as error:
+            except Exception as error:  # noqa: BLE001 - without this thread nobody would renew the lease
                 self._missed(error)
             else:
                 self.problem = ""
 
-    def _missed(self, error: LivenessError) -> None:
-        """Note a look that failed, once; stop if another vantage point may have taken over meanwhile."""
-        if not self.problem:
-            self.note(f"{error}: the scan goes on")
-        self.problem = str(error)
+    def check_reached(self) -> None:
+        """Stop if another vantage point may have taken over, because the store was not reached for so long.
+
+        The runner calls this, because a request in the thread may hang.
+        """
         lost_after_s = self.workplace.job.lost_after_s
         silent_s = time.monotonic() - self._reached_s
-        if isinstance(error, StoreError) and lost_after_s is not None and silent_s > lost_after_s / 2:
-            self._stop("unreachable", f"{error}: not reached for {silent_s:,.0f} s: this part may be moved by now")
+        if lost_after_s is not None and silent_s > lost_after_s / 2:
+            problem = self.problem or f"{self.store.url}: no answer"
+            self._stop("unreachable", f"{problem}: not reached for {silent_s:,.0f} s: this part may be moved by now")
+
+    def _missed(self, error: Exception) -> None:
+        """Note a look that failed, once; stop if another vantage point may have taken over meanwhile."""
+        if not self.problem:
+            self.note(f"{explain(error)}: the scan goes on")
+        self.problem = explain(error)
+        self.check_reached()
 
     def _stop(self, reason: Reason, message: str) -> None:
         if self.reason is None:

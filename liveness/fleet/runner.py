@@ -143,12 +143,13 @@ class Runner:
         while True:
             if self._await_left(liaison) and self.signalled.is_set():
                 raise StopError
+            liaison.check_reached()
             if self.workplace.is_complete() or liaison.stop.is_set():
                 return 0, ""
             self.workplace.discard_unbegun()
             before = self.workplace.share()
             code, message = self._child(liaison)
-            if liaison.stop.is_set() or self.signalled.is_set() or self.workplace.is_complete():
+            if self._is_to_end(liaison) or self.workplace.is_complete():
                 self._await_left(liaison)
                 return code, message
             if self.workplace.is_scanned():
@@ -159,12 +160,17 @@ class Runner:
             tries = 0 if self.workplace.share() != before else tries + 1
             self._pause(PAUSES_S[min(tries, len(PAUSES_S) - 1)], liaison)
 
+    def _is_to_end(self, liaison: Liaison) -> bool:
+        """Return whether the scan is to end, for any reason."""
+        liaison.check_reached()
+        return liaison.stop.is_set() or self.signalled.is_set()
+
     def _await_left(self, liaison: Liaison) -> bool:
         """Wait for the end of a scan that was left to itself; stop it if it is to end. Return whether there was one."""
         left = asked = False
         while self.workplace.is_scanned():
             left = True
-            if not asked and (liaison.stop.is_set() or self.signalled.is_set()):
+            if not asked and self._is_to_end(liaison):
                 asked = signal_scan(self.workplace.run.path, signal.SIGINT)
             time.sleep(POLL_S)
         return left
@@ -182,7 +188,7 @@ class Runner:
             os.close(log)
         asked = False
         while (code := child.poll()) is None:
-            if not asked and (liaison.stop.is_set() or self.signalled.is_set()):
+            if not asked and self._is_to_end(liaison):
                 child.send_signal(signal.SIGINT)
                 asked = True
             time.sleep(POLL_S)
