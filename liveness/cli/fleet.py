@@ -89,9 +89,11 @@ def run(file: Path, run_id: str | None, *, quiet: bool) -> None:
         try:
             coordinator.run()
         except KeyboardInterrupt:
-            placement.stop()
+            left = placement.stop()
             again = "the same command continues this run, `liveness fleet cancel` ends it"
             state = "scans are stopped" if placement.embedded else "scans go on at the vantage points"
+            if placement.embedded and left:
+                state = f"these jobs have not ended, their scans may still send: {', '.join(left)}"
             log.notice(f"interrupted: {state}: {again}")
             raise SystemExit(128 + signal.SIGINT) from None
     print_result(name)

@@ -22,10 +22,10 @@ LOCK: Final = "lock"
 """The lock of a run, with the id of the process that scans."""
 
 
-def holder_of(run: Path) -> int | None:
-    """Return the id of the process that scans a run, from its lock file while the kernel knows this lock as held."""
+def holder_of(folder: Path, name: str = LOCK) -> int | None:
+    """Return the id in a lock file while the kernel knows the lock as held by it: by default who scans a run."""
     try:
-        path = run / LOCK
+        path = folder / name
         pid, inode = int(path.read_text(encoding="ascii")), path.stat().st_ino
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):

@@ -129,13 +129,15 @@ class Placement:
                 " command again"
             )
 
-    def stop(self) -> None:
-        """Stop the scans of a cluster within this process; wait until they have ended."""
-        if self.embedded:
-            stop_runners()
-            for future in self._futures.values():
-                with suppress(Exception):
-                    future.result(timeout=CONNECT_S * 6)
+    def stop(self) -> list[str]:
+        """Stop the scans of a cluster within this process, and wait for their ends; return the jobs that go on."""
+        if not self.embedded:
+            return self.submitted()
+        stop_runners()
+        for future in self._futures.values():
+            with suppress(Exception):
+                future.result(timeout=CONNECT_S * 6)
+        return [job for job, future in self._futures.items() if not future.done()]
 
     def _info(self) -> dict[str, Any]:
         """Return what the scheduler knows of its workers; nothing if it does not answer in time."""

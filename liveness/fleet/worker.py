@@ -1,6 +1,7 @@
 """The side of a worker: functions that Dask calls at a vantage point. They use nothing but this package's own files."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,15 +13,18 @@ from typing import Final
 import msgspec
 
 from liveness.errors import LivenessError, RefusedError
+from liveness.fleet.bound import holder_of
 from liveness.fleet.job import Job, Outcome
 from liveness.fleet.runner import HELD
-from liveness.fleet.workplace import Workplace
+from liveness.fleet.workplace import LOCK, Workplace
 from liveness.system.clock_offset import read_clock
 from liveness.version import __version__
 
 POLL_S: Final = 0.5
 
 _at_work: set["subprocess.Popen[bytes]"] = set()
+_stopped: Final = threading.Event()
+"""Set when this process is to begin no more runners, and to stop those that it waits for."""
 _lock: Final = threading.Lock()
 
 
@@ -51,8 +55,9 @@ def _run(job: Job, document: bytes) -> Outcome:
         )
     workplace = Workplace.of(job)
     while True:
-        while workplace.is_locked():
-            time.sleep(POLL_S)
+        _wait_for_other(workplace)
+        if _stopped.is_set():
+            return job.ended("stopped", 128 + signal.SIGINT, "the command was interrupted")
         if _runner(workplace, document) == HELD:
             continue
         outcome = workplace.outcome()
@@ -60,6 +65,16 @@ def _run(job: Job, document: bytes) -> Outcome:
             return outcome
         message = f"the runner was killed: {workplace.path}/runner.log has its last lines"
         return job.ended("stopped", LivenessError.exit_code, message)
+
+
+def _wait_for_other(workplace: Workplace) -> None:
+    """Wait for the end of a runner that another process has started, such as a command that was killed."""
+    while workplace.is_locked():
+        pid = holder_of(workplace.path, LOCK) if _stopped.is_set() else None
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        time.sleep(POLL_S)
 
 
 def _runner(workplace: Workplace, document: bytes) -> int:
@@ -76,6 +91,8 @@ def _runner(workplace: Workplace, document: bytes) -> int:
         os.close(log)
         with _lock:
             _at_work.add(process)
+            if _stopped.is_set():
+                process.terminate()
         try:
             with suppress(BrokenPipeError):
                 process.communicate(document)
@@ -86,8 +103,9 @@ def _runner(workplace: Workplace, document: bytes) -> int:
 
 
 def stop_runners() -> None:
-    """Ask the runners that this process has started to stop: their scans end, and can be resumed."""
+    """Ask the runners of the jobs of this process to stop, whoever started them: their scans can be resumed."""
     with _lock:
+        _stopped.set()
         for process in _at_work:
             with suppress(ProcessLookupError):
                 process.terminate()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from liveness.runs.manifest import Shard, Vantage
 from liveness.runs.rundir import RunDirectory
-from tests.fleet.support import Place, check_alone, cleaned, found, truth
+from tests.fleet.support import Place, check_alone, cleaned, found, truth, wait_for
 
 
 def test_a_split_census_is_fetched_as_one_run(tmp_path: Path) -> None:
@@ -81,6 +81,23 @@ def test_an_interrupted_command_stops_its_scans_and_the_next_resumes_them(tmp_pa
         assert place.fleet("fetch", "-o", "got").returncode == 0
         assert found(tmp_path / "got" / "merged") == truth()
         check_alone(place)
+
+
+def test_an_interrupted_command_stops_scans_that_a_killed_one_has_begun(tmp_path: Path) -> None:
+    with cleaned(Place(tmp_path, vantages=1)) as place:
+        place.hold()
+        first = place.begin("--run-id", "r1")
+        place.wait_held(1)
+        first.process.kill()
+        first.ended()
+        second = place.begin("--run-id", "r1")
+        wait_for(lambda: "placed on v0" in second.files[1].read_text(), "a second command that waits for the scan")
+        os.killpg(second.process.pid, signal.SIGINT)
+        code, _, err = second.ended()
+        assert code == 130, err
+        assert "scans are stopped" in err
+        assert len(place.lines("end")) == 1
+        assert [job["state"] for job in place.status()["jobs"]] == ["stopped"]
 
 
 def test_a_cancelled_run_is_stored_as_far_as_it_is(tmp_path: Path) -> None:
