@@ -108,6 +108,7 @@ def _check_alike(one: ShardRun, other: ShardRun) -> None:
         "census",
         (
             *fields,
+            *_talks_of(mine.config, theirs.config),
             ("shards", shard_of(mine.config)[1], shard_of(theirs.config)[1]),
             ("slot", field_of(mine.config, "slot"), field_of(theirs.config, "slot")),
             ("schema", mine.schema, theirs.schema),
@@ -115,3 +116,10 @@ def _check_alike(one: ShardRun, other: ShardRun) -> None:
             ("targets_sha256", mine.targets_sha256, theirs.targets_sha256),
         ),
     )
+
+
+def _talks_of(mine: dict[str, Any], theirs: dict[str, Any]) -> list[tuple[str, object, object]]:
+    """Return the fields of talks to compare; older runs record none, and without applications `talk` has no effect."""
+    chosen = field_of(mine, "applications") or [], field_of(theirs, "applications") or []
+    waits = field_of(mine, "talk.wait"), field_of(theirs, "talk.wait")
+    return [("applications", *chosen), *([("talk.wait", *waits)] if chosen[0] else [])]
