@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 import pytest
 from scapy.layers.inet import IP, TCP
@@ -23,11 +24,13 @@ from liveness.replies import REPLY_DTYPE, Rejection
 from liveness.runs.manifest import Manifest
 from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
+from liveness.scan.block_starts import BlockStarts
 from liveness.scan.plan import Plan
 from liveness.scan.receive.log_sink import LogSinks
 from liveness.scan.receive.match_block import match_block
 from liveness.scan.receive.receiver import Receiver
 from liveness.scan.receive.sink import Received
+from liveness.scan.recovery.checkpointing import Checkpointing
 from liveness.scan.recovery.resume import beginning
 from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
@@ -163,6 +166,22 @@ def config_of(**changed: object) -> Config:
             **changed,
         }
     )
+
+
+def record_of(**changed: object) -> Manifest:
+    """Return the manifest of a run that has begun."""
+    record = Manifest(
+        name="model",
+        run_id="run",
+        status="running",
+        seed=0,
+        config={},
+        started="2026-11-21T00:00:00Z",
+        targets=2,
+        probes={},
+        sets=[],
+    )
+    return msgspec.structs.replace(record, **changed)
 
 
 class Talked:
@@ -319,22 +338,10 @@ def test_a_resumed_run_does_not_talk_to_services_that_answer_a_repeat_of_the_ses
     config = config_of(applications=["http"], probes=["tcp/80"])
     targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + 1]), Intervals.empty(), lab=True)
     plan = Plan(config, targets, None, bytes(range(16)))
-    record = Manifest(
-        name="model",
-        run_id="run",
-        status="running",
-        seed=0,
-        config={},
-        started="2026-11-21T00:00:00Z",
-        resumed=["2026-11-21T01:00:00Z"],
-        targets=2,
-        probes={},
-        sets=[],
-    )
     shared = Shared(plan)
     talk = shared.talk
     assert talk is not None
-    shared.begin_at(beginning(plan, record), 0)
+    shared.begin_at(beginning(plan, record_of(resumed=["2026-11-21T01:00:00Z"])), 0)
     ring = MemoryTxRing(Stacks(), MemoryRxRing(), 64, 1024)
     talks = Talker(plan, constants_of(plan, LINK, SOURCES), ring, shared)
     for place, attempt in enumerate((1, 0)):  # the original of the first may have been answered before the pause
@@ -344,6 +351,18 @@ def test_a_resumed_run_does_not_talk_to_services_that_answer_a_repeat_of_the_ses
     while talk.read[0] < 2:
         talks.step()
     assert (talk.counts[REFUSED], talk.counts[TALKS]) == (1, 1)
+
+
+@pytest.mark.parametrize(("applications", "wait_s"), [(["http"], 5.5), ([], 4.0)])
+def test_a_checkpoint_waits_for_talks_too(tmp_path: Path, applications: list[str], wait_s: float) -> None:
+    config = config_of(applications=applications, probes=["tcp/80"], cooldown="4s")
+    targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST]), Intervals.empty(), lab=True)
+    plan = Plan(config, targets, None, bytes(16))
+    shared, first = Shared(plan), beginning(plan, record_of())
+    starts = BlockStarts(plan, shared, first.manifest, print)
+    directory = RunDirectory.create(tmp_path, "memory", "run")
+    checkpointing = Checkpointing(plan, directory, first, shared, 0.0, starts)
+    assert checkpointing._milestones.wait_s == wait_s
 
 
 def test_nothing_is_compiled_once_a_scan_has_begun() -> None:

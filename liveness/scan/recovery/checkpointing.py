@@ -42,7 +42,7 @@ class Milestones:
     """
 
     wait_s: float
-    """Time for which the replies to a probe are awaited: the cooldown."""
+    """Time for which the replies to a probe are awaited: the cooldown, and the talk that a late one begins."""
     first: Milestone
     """The last milestone returned by `answered`; at first, the beginning of the session."""
     _recent: deque[Milestone] = field(default_factory=deque)
@@ -82,7 +82,8 @@ class Checkpointing:
     def __post_init__(self) -> None:
         """Take the beginning of the session as the first milestone."""
         beginning = Milestone(0.0, self.first.positions, self.shared.sent_in_all)
-        self._milestones = Milestones(self.plan.cooldown_s, beginning)
+        talk_s = self.plan.config.talk.wait.seconds if self.plan.talks else 0.0
+        self._milestones = Milestones(self.plan.cooldown_s + talk_s, beginning)
 
     def due(self, elapsed_s: float) -> bool:
         """Note the positions of senders, `elapsed_s` into the session, and return whether a checkpoint is due."""
