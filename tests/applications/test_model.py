@@ -14,7 +14,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from liveness.applications.registry import ENTRIES, definition_of
-from liveness.config.model import Config, from_document
+from liveness.config.model import Config, from_document, to_document
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.packets import cookie
 from liveness.packets.block import pack_block
@@ -29,6 +29,8 @@ from liveness.scan.plan import Plan
 from liveness.scan.receive.log_sink import LogSinks
 from liveness.scan.receive.match_block import match_block
 from liveness.scan.receive.receiver import Receiver
+from liveness.scan.receive.replay import Replayed, replay
+from liveness.scan.receive.set_sink import reception
 from liveness.scan.receive.sink import Received
 from liveness.scan.recovery.checkpointing import Checkpointing
 from liveness.scan.recovery.resume import beginning
@@ -216,6 +218,31 @@ class Talked:
                 for entry in self.gathered.sets
                 if entry.role == "target"
             }
+            if config.replies == "both":
+                self.replayed = self._replayed(plan, directory)
+
+    def _replayed(self, plan: Plan, directory: RunDirectory) -> Replayed:
+        """Replay the packets of the run."""
+        directory.remove_traces()
+        directory.write_key(plan.key)
+        directory.write_targets(plan.intervals.entries())
+        record = record_of(
+            status="complete",
+            config=to_document(plan.config),
+            targets=plan.target_count,
+            source_addresses=[format_address(source) for source in SOURCES],
+            talk=self.counts(),
+            **reception(self.gathered, only_unanswered=False),
+        )
+        directory.write_manifest(record)
+        again = directory.path.parent / "again"
+        return replay(
+            RunDirectory.open(directory.path),
+            sorted((directory.path / "pcap").iterdir()),
+            again,
+            "none",
+            lambda _: None,
+        )
 
     def _talk(self, receiver: Receiver, talks: Talker) -> None:
         talk = self.shared.talk
@@ -232,7 +259,7 @@ class Talked:
 
 @pytest.fixture(scope="module")
 def talked() -> Talked:
-    return Talked(config_of(replies="parquet"))
+    return Talked(config_of(replies="both"))
 
 
 def test_every_outcome_is_that_of_the_stack(talked: Talked) -> None:
@@ -278,7 +305,17 @@ def test_the_log_lacks_nothing_that_came(talked: Talked) -> None:
     counted = {label for labels in talked.gathered.tally.messages.values() for label in labels}
     assert counted >= {"mute", "zero-window"}
     assert (talked.log.complete, talked.log.problems) == (True, [])
-    assert sum(file.rows for file in talked.log.files) == talked.gathered.tally.accepted > 0
+    rows = sum(file.rows for file in talked.log.files if file.file.startswith("replies/"))
+    assert rows == talked.gathered.tally.accepted > 0
+
+
+def test_a_replay_gives_all_but_what_the_talker_alone_knows(talked: Talked) -> None:
+    comparison, manifest = talked.replayed.comparison, talked.replayed.manifest
+    assert comparison is not None
+    assert comparison.equal, comparison
+    assert comparison.same > 0
+    assert manifest.talk == talked.counts()
+    assert {entry.kind for entry in talked.gathered.sets} - {entry.kind for entry in manifest.sets} == {"mute"}
 
 
 def test_requests_are_those_of_the_applications(talked: Talked) -> None:

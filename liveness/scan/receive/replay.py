@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -12,6 +12,7 @@ from liveness.config.recorded import recorded_config
 from liveness.errors import LivenessError, UsageError
 from liveness.packets.reply_filter import reply_filter
 from liveness.probes.template import LinkAddresses
+from liveness.replies import Kind
 from liveness.replylog.runlog import Mode
 from liveness.runs.course import Timeline
 from liveness.runs.manifest import Manifest, Receive, Replay
@@ -27,6 +28,7 @@ from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 
+_MUTE: Final = Kind.MUTE.label
 COUNTS = ("messages", "weak", "attempts", "attempts_by_kind", "rejected")
 """Counters of a manifest that a replay must reproduce."""
 
@@ -65,9 +67,12 @@ class Replayed:
 
 
 def compare(run: Manifest, replayed: Manifest) -> Comparison:
-    """Compare two manifests: sets by their digests, and the counters of COUNTS."""
-    before = {entry.file: entry.sha256 for entry in run.sets}
-    after = {entry.file: entry.sha256 for entry in replayed.sets}
+    """Compare two manifests: sets by their digests, and the counters of COUNTS.
+
+    Those who stayed mute are left out: that follows from what the talker of a run sent, which no capture shows.
+    """
+    before = {entry.file: entry.sha256 for entry in run.sets if entry.kind != _MUTE}
+    after = {entry.file: entry.sha256 for entry in replayed.sets if entry.kind != _MUTE}
     both = before.keys() & after.keys()
     unknown = ("attempts_by_kind",) if run.attempts and not run.attempts_by_kind else ()  # written by an older version
     return Comparison(
@@ -75,8 +80,18 @@ def compare(run: Manifest, replayed: Manifest) -> Comparison:
         different=sorted(file for file in both if before[file] != after[file]),
         missing=sorted(before.keys() - both),
         extra=sorted(after.keys() - both),
-        counts=[name for name in COUNTS if name not in unknown and getattr(run, name) != getattr(replayed, name)],
+        counts=[name for name in COUNTS if name not in unknown and _counted(run, name) != _counted(replayed, name)],
     )
+
+
+def _counted(manifest: Manifest, name: str) -> object:
+    """Return the counter of COUNTS by its name, without those who stayed mute."""
+    if name != "messages":
+        return getattr(manifest, name)
+    return {
+        probe: {label: count for label, count in counts.items() if label != _MUTE}
+        for probe, counts in manifest.messages.items()
+    }
 
 
 def replay(
@@ -101,6 +116,7 @@ def replay(
     try:
         with signals_noted(interruption, discard):
             shared = Shared(plan)
+            shared.talk = None  # nobody takes events, and the counts of talks stay those of the run
             shared.finish[0] = 1
             problem = Receiver(plan, constants, ring, shared, directory).run()
             ring.check()
@@ -180,6 +196,7 @@ def _manifest(
     reasons += [f"the replay was {interrupted}"] if interrupted else []
     reasons += unread
     warnings = [*unread, *kept.problems]
+    fields = {name: value for name, value in kept.fields.items() if name != "talk"}
     return msgspec.structs.replace(
         run,
         status="partial" if reasons else "complete",
@@ -193,5 +210,5 @@ def _manifest(
             passed=ring.passed,
             unread=list(unread),
         ),
-        **kept.fields,
+        **fields,
     )
