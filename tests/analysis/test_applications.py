@@ -80,3 +80,11 @@ def test_a_run_that_talked_to_nobody_has_no_outcomes(tmp_path: Path, part: str) 
     run = analysed(run_of(tmp_path, []))
     assert part not in run
     assert part not in run["taxonomy"]
+
+
+@pytest.mark.parametrize("odd", [5, True, "http", {"http": 1}, [5, ["http"]]])
+def test_a_manifest_with_odd_applications_talked_to_nobody(tmp_path: Path, odd: object) -> None:
+    directory = run_of(tmp_path, ["http"])
+    manifest = directory.read_manifest()
+    directory.write_manifest(msgspec.structs.replace(manifest, config=manifest.config | {"applications": odd}))
+    assert "applications" not in analysed(directory)

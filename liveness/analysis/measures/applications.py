@@ -32,7 +32,8 @@ Applications = dict[int, PortTalks]
 
 def talked_probes(run: RunStates) -> tuple[str, ...]:
     """Return the probes whose services a run talked to, in the order of its config; none without applications."""
-    chosen = run.manifest.config.get("applications") or ()
+    recorded = run.manifest.config.get("applications")
+    chosen = recorded if isinstance(recorded, list) else ()
     wanted = {entry.probe for entry in ENTRIES if entry.name in chosen}
     return tuple(probe for probe in run.family_probes("tcp") if probe in wanted)
 
