@@ -159,6 +159,13 @@ def application_problems(config: Config) -> Iterator[Problem]:
             yield Problem(path, name, f"stands twice: first in $.applications[{config.applications.index(name)}]")
         elif probe not in probes:
             yield Problem(path, name, f"talks to services that answer {probe}, which is not among the probes: add it")
+    if config.applications and config.tcp_options == "linux":
+        yield Problem(
+            "$.tcp_options",
+            config.tcp_options,
+            "expected windows, mss or none with applications: once a SYN has a timestamp, each segment needs one"
+            " (RFC 7323), and those of talks have none",
+        )
     if config.talk.rate.pps is None:
         yield Problem("$.talk.rate", config.talk.rate, "expected frames a second such as 20kpps")
     if not SHORTEST_TALK_US <= config.talk.wait.us <= LONGEST_TALK_US:

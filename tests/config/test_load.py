@@ -174,6 +174,10 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
             "$.limits.max_targets: 0: expected a whole number of targets from 1 on, or a share",
         ),
         ("tcp_options: macos", "$.tcp_options: 'macos': expected one of windows, linux, mss, none"),
+        (
+            "tcp_options: linux\napplications: [ssh]",
+            "$.tcp_options: 'linux': expected windows, mss or none with applications",
+        ),
         ("senders: many", "$.senders: 'many': expected one of whole numbers, auto"),
         ("senders: 0", "$.senders: 0: expected a whole number, at least 1"),
         ("replies: csv", "$.replies: 'csv': expected one of none, parquet, pcap, both"),
