@@ -11,6 +11,7 @@
     <census>/<run>/<vantage>/<k>-of-<N>/moved.json    who takes over from a lost vantage point
     <census>/<run>/<vantage>/<k>-of-<N>/0002/…        the run as the owner of that lease stored it, manifest.json last
     <census>/<run>/<vantage>/<k>-of-<N>/result.json   which of these counts
+    <census>/<run>/<vantage>/<k>-of-<N>/redaction/lease-0001.json, …  who removes opted-out data from it
 """
 
 from typing import Final
@@ -22,6 +23,7 @@ ENDED: Final = "ended.json"
 RESULT: Final = "result.json"
 MOVED: Final = "moved.json"
 FILES: Final = "files.json"
+REDACTION: Final = "redaction"
 
 
 def opt_outs(census: str) -> str:

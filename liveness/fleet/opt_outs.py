@@ -10,11 +10,12 @@ import msgspec
 from liveness.config.load import read_entries
 from liveness.errors import UsageError
 from liveness.fleet import layout
+from liveness.fleet.claim import claimed
 from liveness.fleet.download import download
 from liveness.fleet.job import Outcome
 from liveness.fleet.plan import Plan
 from liveness.fleet.store import Store, StoreError
-from liveness.fleet.upload import Upload, remove_others
+from liveness.fleet.upload import Upload, other_places, remove_others
 from liveness.optouts.redaction import redact_run
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import Skipped, parse_lines
@@ -68,18 +69,43 @@ def apply_to_stored(store: Store, plan: Plan, note: Callable[[str], None]) -> No
     A changed run is stored anew, below another prefix, before the copy that has the opted-out data is removed. Raises
     LivenessError for a run that is damaged or cannot be stored.
     """
-    content = published(store, plan.census)
-    digest = hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256(published(store, plan.census)).hexdigest()
     for planned in plan.jobs:
         job = layout.of_job(plan.census, plan.run, planned.job)
         result = store.document(f"{job}/{layout.RESULT}", Outcome)
-        if result is None or not result.place or result.opt_outs_sha256 == digest:
+        if result is None or not result.place:
             continue
-        if content and (redacted := _redacted(store, plan.census, job, result, content)) is not None:
-            note(f"{planned.job}: opted-out data removed from the stored run")
-            result = redacted
-        store.put_document(f"{job}/{layout.RESULT}", msgspec.structs.replace(result, opt_outs_sha256=digest))
-        remove_others(store, job, result.place)
+        if result.opt_outs_sha256 == digest and not any(other_places(store, job, result.place)):
+            continue
+        with claimed(store, job, note) as check:
+            if _apply_to_one(store, plan.census, job, check):
+                note(f"{planned.job}: opted-out data removed from the stored run")
+
+
+def _apply_to_one(store: Store, census: str, job: str, check: Callable[[], None]) -> bool:
+    """Remove what is published from the stored run of a claimed job; return whether it had any of it.
+
+    The result names the digest of the list only when no other copy is left, so that the next command removes what this
+    one could not.
+    """
+    name = f"{job}/{layout.RESULT}"
+    content = published(store, census)
+    digest = hashlib.sha256(content).hexdigest()
+    result = store.document(name, Outcome)
+    if result is None or not result.place:
+        return False
+    redacted = None
+    if content and result.opt_outs_sha256 != digest:
+        redacted = _redacted(store, census, job, result, content)
+    check()
+    if redacted is not None:
+        result = redacted
+        store.put_document(name, result)
+    remove_others(store, job, result.place)
+    if result.opt_outs_sha256 != digest:
+        check()
+        store.put_document(name, msgspec.structs.replace(result, opt_outs_sha256=digest))
+    return redacted is not None
 
 
 def _redacted(store: Store, census: str, job: str, result: Outcome, content: bytes) -> Outcome | None:
@@ -93,5 +119,7 @@ def _redacted(store: Store, census: str, job: str, result: Outcome, content: byt
             return None
         generation, _, version = result.place.partition(".")
         place = f"{generation}.{int(version or 0) + 1}"
+        for left in store.names(f"{job}/{place}"):  # by a command that was killed
+            store.remove(left)
         manifest = Upload(store, f"{job}/{place}").store(run)
         return msgspec.structs.replace(result, place=place, manifest_sha256=manifest)

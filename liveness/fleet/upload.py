@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,6 +17,8 @@ from liveness.runs.rundir import CHECKPOINT_FILE, KEY_FILE, LOCK_FILE, MANIFEST_
 
 LEFT_OUT: Final = frozenset({CHECKPOINT_FILE, KEY_FILE, LOCK_FILE, SEGMENTS})
 """The key of a run does not leave its machine; the others are of no use elsewhere."""
+PLACE: Final = re.compile(r"\d{4,}(\.\d+)?", re.ASCII)
+"""The last part of the prefix of a stored run."""
 
 
 class StoredFile(Struct, frozen=True, kw_only=True):
@@ -82,9 +85,15 @@ def _described(folder: Directory, name: str) -> StoredFile:
         return StoredFile(size=os.fstat(stream.fileno()).st_size, sha256=digest)
 
 
-def remove_others(store: Store, job: str, kept: str) -> None:
-    """Remove what is stored of a job below other prefixes than `kept`: by earlier owners, or before opt-outs."""
+def other_places(store: Store, job: str, kept: str) -> Iterator[str]:
+    """Yield the names of what is stored of a job below other prefixes than `kept`."""
     for name in store.names(job):
         place, separator, _ = name.removeprefix(f"{job}/").partition("/")
-        if separator and place != kept:
-            store.remove(name)
+        if separator and place != kept and PLACE.fullmatch(place):
+            yield name
+
+
+def remove_others(store: Store, job: str, kept: str) -> None:
+    """Remove what is stored of a job below other prefixes than `kept`: by earlier owners, or before opt-outs."""
+    for name in other_places(store, job, kept):
+        store.remove(name)

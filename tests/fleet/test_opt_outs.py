@@ -1,13 +1,29 @@
 """Opt-outs reach every scan at work, every run before it is stored, and every stored run."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any, ClassVar
 
+import pytest
+from obstore.store import MemoryStore
 from pyroaring import BitMap
 
-from liveness.fleet.store import Store
+from liveness.fleet import opt_outs
+from liveness.fleet.download import download
+from liveness.fleet.job import Outcome
+from liveness.fleet.plan import Plan
+from liveness.fleet.plans import find_or_make_plan
+from liveness.fleet.store import Store, StoreError
+from liveness.fleet.upload import Upload
 from liveness.fleet.vantages import StorePlace
+from liveness.optouts.redaction import redact_run
 from liveness.space.addresses import parse_entry
 from tests.fleet.support import Place, cleaned, found, truth, wait_for
+from tests.fleet.test_vantages import work_of
+from tests.populations import town
 
 DURING = "9.9.0.128/25"
 LATER = "9.9.0.64/26"
@@ -53,8 +69,7 @@ def test_what_opts_out_during_a_run_and_after_it_is_nowhere(tmp_path: Path) -> N
         assert done.stderr.count("opted-out data removed from the stored run") == 2
         assert stored_addresses(tmp_path) == truth(DURING, LATER)
         store = Store.open(StorePlace(url=f"file://{tmp_path}/store"))
-        places = {Path(name).parts[4] for name in store.names("wide/r1/v0/0-of-2") if len(Path(name).parts) > 5}
-        assert places == {"0001.1"}, "the copy with the opted-out data is removed"
+        assert places(store, "wide/r1/v0/0-of-2") == {"0001.1"}, "the copy with the opted-out data is removed"
         again = place.fleet("blocklist")
         assert (again.returncode, again.stderr) == (0, "wide: nothing new to publish\n")
 
@@ -80,3 +95,92 @@ def test_a_scan_that_begins_after_an_opt_out_has_the_order_of_the_others(tmp_pat
         assert stored_addresses(tmp_path) == truth(DURING)
         assert place.fleet("fetch", "-o", "got").returncode == 0
         assert found(tmp_path / "got" / "merged") == truth(DURING)
+
+
+class Dying(Store):
+    """A store to which the connection ends at an operation of a kind whose name ends so."""
+
+    fault: ClassVar[tuple[str, str]] = ("", "")
+
+    def put(self, name: str, content: bytes) -> None:
+        self.meet("put", name)
+        super().put(name, content)
+
+    def remove(self, name: str) -> None:
+        self.meet("remove", name)
+        super().remove(name)
+
+    def meet(self, kind: str, name: str) -> None:
+        if self.fault[0] == kind and name.endswith(self.fault[1]):
+            raise StoreError("gone")
+
+
+def stored(folder: Path, store: Store) -> tuple[Plan, str]:
+    """Store a run of one vantage point; return the plan, and the prefix of the job."""
+    plan, _ = find_or_make_plan(work_of(folder, {"vantages.1": None}), store, "r1")
+    job = f"wide/r1/{plan.jobs[0].job}"
+    digest = Upload(store, f"{job}/0001").store(town().write(folder / "runs"))
+    result = Outcome(job=plan.jobs[0].job, vantage="ams1", state="complete", place="0001", manifest_sha256=digest)
+    store.put_document(f"{job}/result.json", result)
+    return plan, job
+
+
+def places(store: Store, job: str) -> set[str]:
+    """Return below which prefixes runs of a job are stored."""
+    return {name.split("/")[4] for name in store.names(job) if name.endswith("manifest.json")}
+
+
+def somebody() -> str:
+    """Return an address of the stored run."""
+    return str(IPv4Address(next(iter(town().sets().values()))[0]))
+
+
+@pytest.mark.parametrize("fault", [("put", "result.json"), ("remove", "manifest.json")])
+def test_a_redaction_that_was_cut_short_is_ended_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: tuple[str, str]
+) -> None:
+    store = Dying(MemoryStore(), "memory")
+    plan, job = stored(tmp_path, store)
+    opt_outs.publish(store, "wide", f"{somebody()}\n".encode())
+    monkeypatch.setattr(Dying, "fault", fault)
+    with pytest.raises(StoreError):
+        opt_outs.apply_to_stored(store, plan, lambda _: None)
+    assert places(store, job) == {"0001", "0001.1"}
+    monkeypatch.setattr(Dying, "fault", ("", ""))
+    opt_outs.apply_to_stored(store, plan, lambda _: None)
+    result = store.document(f"{job}/result.json", Outcome)
+    assert result is not None
+    assert places(store, job) == {result.place} == {"0001.1"}
+    download(store, job, result, tmp_path / "got")
+
+
+def test_what_earlier_owners_stored_is_removed_also_if_the_result_has_no_opt_outs_to_apply(tmp_path: Path) -> None:
+    store = Store(MemoryStore(), "memory")
+    plan, job = stored(tmp_path, store)
+    opt_outs.apply_to_stored(store, plan, lambda _: None)
+    store.put(f"{job}/0000/manifest.json", b"{}")
+    opt_outs.apply_to_stored(store, plan, lambda _: None)
+    assert places(store, job) == {"0001"}
+
+
+def test_two_commands_that_redact_at_the_same_moment_leave_a_whole_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(MemoryStore(), "memory")
+    plan, job = stored(tmp_path, store)
+    opt_outs.publish(store, "wide", f"{somebody()}\n".encode())
+    together = threading.Barrier(2)
+
+    def slow(*arguments: Any) -> Any:  # noqa: ANN401 - as redact_run has them
+        with suppress(threading.BrokenBarrierError):
+            together.wait(2)
+        return redact_run(*arguments)
+
+    monkeypatch.setattr("liveness.fleet.opt_outs.redact_run", slow)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(opt_outs.apply_to_stored, store, plan, lambda _: None) for _ in range(2)]:
+            done.result()
+    result = store.document(f"{job}/result.json", Outcome)
+    assert result is not None
+    assert places(store, job) == {result.place} == {"0001.1"}
+    download(store, job, result, tmp_path / "got")
