@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from liveness.config.model import MAX_SHARDS
 from liveness.errors import LivenessError, UsageError
 from liveness.planes.manifest import NAME, SurveyManifest, SurveyShard
 from liveness.planes.rundir import SurveyRun
@@ -30,6 +31,8 @@ class SurveyPart:
             raise UsageError(f"{path}: a whole survey, no shard of one: there is nothing to merge")
         if run.manifest.status == "running":
             raise UsageError(f"{path}: it runs, or was killed: `liveness survey run --resume` continues it")
+        if run.manifest.shard.of > MAX_SHARDS:
+            raise LivenessError(f"{path / NAME}: a damaged manifest: $.shard.of: {run.manifest.shard.of}")
         if not 0 <= run.manifest.shard.index < run.manifest.shard.of:
             raise LivenessError(f"{path / NAME}: a damaged manifest: $.shard.index: {run.manifest.shard.index}")
         return cls(run, run.manifest.shard)

@@ -203,6 +203,18 @@ def test_what_does_not_belong_together_is_refused_by_name(
     assert str(caught.value).startswith(f"{one} and {copy}: no shards of one survey: {words}")
 
 
+def test_a_shard_of_more_than_there_can_be_is_refused(
+    taken: Taken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(*_: object) -> None:
+        pytest.fail("all shards are listed, which takes more memory than there is")
+
+    monkeypatch.setattr("liveness.survey.shards.check_whole", endless)
+    copy = changed(taken.shards[2][0], tmp_path, shard={"of": 10**12})
+    with pytest.raises(LivenessError, match=r"manifest\.json: a damaged manifest: \$\.shard\.of: 1000000000000"):
+        open_parts([copy])
+
+
 def test_a_shard_that_is_missing_or_given_twice_is_named(taken: Taken, tmp_path: Path) -> None:
     one, two, three = taken.shards[3]
     with pytest.raises(UsageError, match=r"of 3 shards these are missing: 1: name their runs, or give --partial"):
