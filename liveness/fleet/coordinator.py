@@ -13,7 +13,7 @@ from liveness.clock import utc
 from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.fleet import layout, marks, opt_outs
 from liveness.fleet.job import FINAL, Outcome
-from liveness.fleet.lease import Lease, newest_lease
+from liveness.fleet.lease import GRACE_S, Lease, newest_lease
 from liveness.fleet.placement import Facts, Placement
 from liveness.fleet.plan import Plan, PlannedJob, Work
 from liveness.fleet.store import Store, StoreError
@@ -29,6 +29,8 @@ REPLICATE_MS: Final = 1_000.0
 """Runs that are compared must have begun together: a clock that is further off is refused."""
 SPLIT_MS: Final = 2_000.0
 """Leases hold by the clocks of their owners: one that is further off is refused."""
+LATEST_S: Final = GRACE_S + SPLIT_MS / 1e3
+"""When a lease has expired for so long, every vantage point takes it for expired."""
 MOST_TRIES: Final = 5
 """A job that its runner gave up is placed again so often in a row."""
 
@@ -56,6 +58,8 @@ class Coordinator:
     _waiting: set[str] = field(default_factory=set, init=False)
     _moved: dict[str, str] = field(default_factory=dict, init=False)
     """Jobs that were moved, and to whom."""
+    _to_move: set[str] = field(default_factory=set, init=False)
+    """Jobs that have stopped at a vantage point that will not return: they are moved when their lease has expired."""
 
     def run(self) -> None:
         """Work until every job has ended. Raises LivenessError if the scheduler or the store is gone."""
@@ -114,7 +118,8 @@ class Coordinator:
 
     def _place(self) -> None:
         """Submit the jobs whose vantage points are there, fit and not at work on them already."""
-        waiting = [planned for planned in self._unfinished() if planned.job not in self.placement.submitted()]
+        not_now = {*self.placement.submitted(), *self._to_move}
+        waiting = [planned for planned in self._unfinished() if planned.job not in not_now]
         if not waiting:
             return
         workers = self.placement.workers()
@@ -178,15 +183,33 @@ class Coordinator:
         """Take the outcome of a job: it is final, or the job is placed again."""
         tries = self._tries.get(outcome.job, 0)
         killed = outcome.state == "stopped" and outcome.exit_code == LivenessError.exit_code
-        moved = outcome.state == "lost" and outcome.job in self._moved
+        moved = outcome.state in ("lost", "refused") and outcome.job in self._moved
         if (killed or moved) and tries < MOST_TRIES:
             self.note(f"{outcome.job}: {outcome.message}: placed again")
             self._tries[outcome.job] = tries + 1
             self._again_s[outcome.job] = self.clock() + 2.0**tries
             return
+        if outcome.state == "stopped" and self._is_to_move(outcome):
+            self.note(f"{outcome.job}: {outcome.message}: moved when its lease has expired")
+            self._to_move.add(outcome.job)
+            return
         self.outcomes[outcome.job] = outcome
         words = f": {outcome.message}" if outcome.message else ""
         (self.note if outcome.state in FINAL else self.warn)(f"{outcome.job}: {outcome.state}{words}")
+
+    def _is_to_move(self, outcome: Outcome) -> bool:
+        """Return whether a job has stopped because its vantage point will not return, and another one can go on."""
+        try:
+            if self.plan.mode != "split" or not self._is_lost(outcome.vantage):
+                return False
+        except StoreError as error:
+            self.warn(str(error))
+            return False
+        return self._replacement(self.work.fleet.vantage(outcome.vantage)) is not None
+
+    def _is_lost(self, vantage: str) -> bool:
+        mark = marks.drained(self.store, self.plan.census, vantage)
+        return mark is not None and mark.lost
 
     def _look_at_leases(self) -> None:
         """Move the jobs of vantage points that are lost for good, and name those that cannot be moved."""
@@ -202,6 +225,8 @@ class Coordinator:
         found = newest_lease(self.store, job)
         reason = self._why_lost(vantage, None if found is None else found[1])
         if reason is None:
+            if planned.job in self._to_move and not self._is_lost(vantage.name):  # the mark was removed
+                self._to_move.discard(planned.job)
             return
         if self.plan.mode == "replicate":
             self.placement.forget(planned.job)
@@ -217,13 +242,14 @@ class Coordinator:
         marks.move(self.store, job, vantage.name, to, reason)
         self.placement.forget(planned.job)
         self._moved[planned.job] = to
+        self._to_move.discard(planned.job)
         self._again_s[planned.job] = 0.0
         self.warn(f"{planned.job}: {vantage.name} is lost ({reason}): moved to {to}: its targets are seen from there")
 
     def _why_lost(self, vantage: VantagePoint, lease: Lease | None) -> str | None:
         """Return why a vantage point will not go on with a job; None if it may. A lease that holds is respected."""
         now_s = time.time()
-        if lease is not None and lease.vantage == vantage.name and lease.expires_s > now_s:
+        if lease is not None and lease.vantage == vantage.name and lease.expires_s + LATEST_S > now_s:
             return None
         mark = marks.drained(self.store, self.plan.census, vantage.name)
         if mark is not None and mark.lost:

@@ -2,18 +2,22 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from obstore.store import MemoryStore
 
 from liveness.errors import LivenessError
-from liveness.fleet.coordinator import MOST_TRIES, Coordinator
+from liveness.fleet import marks
+from liveness.fleet.coordinator import LATEST_S, MOST_TRIES, Coordinator
 from liveness.fleet.job import Job, Outcome
+from liveness.fleet.lease import Lease
 from liveness.fleet.placement import Facts
 from liveness.fleet.store import Store
 from liveness.fleet.vantages import VantagePoint
@@ -58,18 +62,24 @@ class MadeUp:
             yield self.outcomes.pop(0) if self.outcomes else made
 
     def forget(self, job: str) -> None:
-        self.at_work.remove(job)
+        if job in self.at_work:
+            self.at_work.remove(job)
 
     def is_gone(self) -> bool:
         return False
 
 
-def coordinate(folder: Path, placement: MadeUp, **changes: Any) -> tuple[Coordinator, list[str]]:  # noqa: ANN401 - fields
+def coordinate(
+    folder: Path,
+    placement: MadeUp,
+    store: Store | None = None,
+    **changes: Any,  # noqa: ANN401 - fields
+) -> tuple[Coordinator, list[str]]:
     """Take a census with a placement; return the coordinator, and its warnings."""
     work = work_of(folder, {"max_pps_per_24": None, **changes})
     warnings: list[str] = []
     plan = work.plan("r1", 0.0)
-    store = Store(MemoryStore(), "memory")
+    store = store or Store(MemoryStore(), "memory")
     made: Any = placement
     seconds = count()
     coordinated = Coordinator(
@@ -152,12 +162,65 @@ def test_a_job_whose_runner_dies_is_placed_again_but_not_for_ever(tmp_path: Path
     assert (done.outcomes["ams1/0-of-1"].state, len(placement.placed)) == ("stopped", MOST_TRIES + 1)
 
 
+SPLIT: dict[str, Any] = {"mode": "split", "vantages.1.offset": None}
+
+
+def ending(vantage: str, state: Any, message: str = "") -> Outcome:  # noqa: ANN401 - a state
+    """Return an outcome of the first job."""
+    return Outcome(job="ams1/0-of-2", vantage=vantage, state=state, exit_code=130, message=message)
+
+
+def placed_of(placement: MadeUp) -> list[str]:
+    """Return where the first job was placed."""
+    return [job.vantage for job in placement.placed if job.job == "ams1/0-of-2"]
+
+
+def test_a_job_that_stopped_because_its_vantage_point_is_lost_is_moved(tmp_path: Path) -> None:
+    store = Store(MemoryStore(), "memory")
+
+    class Draining(MadeUp):
+        """Jobs of a vantage point that is marked as lost once they are at work."""
+
+        def submit(self, job: Job, vantage: VantagePoint) -> None:
+            super().submit(job, vantage)
+            marks.drain(store, "wide", "ams1", now=False, lost=True)
+
+    placement = Draining({"ams1": [HERE], "fra1": [HERE]}, [ending("ams1", "stopped", "ams1 was drained")])
+    done, warnings = coordinate(tmp_path, placement, store, **SPLIT)
+    assert placed_of(placement) == ["ams1", "fra1"]
+    assert {outcome.state for outcome in done.outcomes.values()} == {"complete"}
+    assert len(warnings) == 1
+    assert "moved to fra1" in warnings[0]
+
+
+def test_a_moved_job_that_is_refused_is_placed_again(tmp_path: Path) -> None:
+    """The lease of the lost vantage point holds a little longer by the clock of the other one."""
+    store = Store(MemoryStore(), "memory")
+    marks.move(store, "wide/r1/ams1/0-of-2", "ams1", "fra1", "gone")
+    placement = MadeUp({"fra1": [HERE]}, [ending("fra1", "refused", "ams1 is at work on it")])
+    done, _ = coordinate(tmp_path, placement, store, **SPLIT)
+    assert placed_of(placement) == ["fra1", "fra1"]
+    assert {outcome.state for outcome in done.outcomes.values()} == {"complete"}
+
+
+def test_a_lease_counts_as_expired_when_it_is_by_every_clock(tmp_path: Path) -> None:
+    store = Store(MemoryStore(), "memory")
+    done, _ = coordinate(tmp_path, MadeUp({"ams1": [HERE], "fra1": [HERE]}), store, **SPLIT)
+    marks.drain(store, "wide", "ams1", now=False, lost=True)
+    lease = Lease(vantage="ams1", machine="m", instance="i", host="h", pid=1, taken_s=0.0, expires_s=time.time() - 1)
+    vantage = done.work.fleet.vantage("ams1")
+    assert done._why_lost(vantage, lease) is None
+    expired = msgspec.structs.replace(lease, expires_s=time.time() - LATEST_S)
+    assert "marked as lost" in (done._why_lost(vantage, expired) or "")
+
+
 def test_a_cluster_within_this_process_listens_on_loopback_only(tmp_path: Path) -> None:
     (tmp_path / "v.yaml").write_text("config: c\nmode: split\nstore: {url: s}\nvantages: [{name: a}, {name: b}]\n")
     code = f"""
 import psutil
 from itertools import count
 from pathlib import Path
+from liveness.fleet.lease import Lease
 from liveness.fleet.placement import connected
 from liveness.fleet.vantages import load_fleet
 
