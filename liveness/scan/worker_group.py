@@ -22,7 +22,9 @@ READY_WITHIN_S: Final = 60.0
 SENDER_GRACE_S: Final = 15.0
 """Time for a sender to empty its ring after the stop flag is set; then it is killed."""
 TALKER_GRACE_S: Final = 15.0
-"""Time for the talker to send the last resets after the longest talk; then it is killed."""
+"""Time for the talker to send the last resets after the longest talk and its backlog; then it is killed."""
+BACKLOG_MARGIN: Final = 2
+"""Of the time that the talker needs for what it has to send: peers send SYN-ACKs again meanwhile."""
 RECEIVER_GRACE_S: Final = 300.0
 """Time for a receiver to write its last segment and its log after the finish flag is set; then it is killed."""
 
@@ -104,7 +106,9 @@ class WorkerGroup:
         talk.finish()
         if interruption.reason is not None:
             talk.abort()
-        _await(self.talker.ended, self.plan.config.talk.wait.seconds + TALKER_GRACE_S)
+        config = self.plan.config.talk
+        backlog_s = BACKLOG_MARGIN * talk.backlog / (config.rate.pps or 1.0)
+        _await(self.talker.ended, config.wait.seconds + TALKER_GRACE_S + backlog_s)
         if not self.talker.ended():
             self.talker.kill()
             interruption.by(f"{self.talker.name} process did not end")

@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from liveness.replies import REPLY_DTYPE, Rejection
 from liveness.runs.manifest import Manifest
 from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
+from liveness.runs.segment import Tally
 from liveness.scan.block_starts import BlockStarts
 from liveness.scan.plan import Plan
 from liveness.scan.receive.log_sink import LogSinks
@@ -38,8 +39,8 @@ from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
 from liveness.scan.talk import conversations, follow, segments, talker
-from liveness.scan.talk.shared import COUNTS, OPENED, REFUSED, SEQUENCE, TALKS
-from liveness.scan.talk.sink import TalkSink
+from liveness.scan.talk.shared import COUNTS, OPENED, REFUSED, SEQUENCE, TALKS, TalkShared
+from liveness.scan.talk.sink import TalkSink, TalkSinks
 from liveness.scan.talk.talker import Talker
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
@@ -371,23 +372,73 @@ def test_the_numbers_of_a_segment_are_not_those_of_a_forged_one_before_it(later_
     assert shared.talk.events[0, 0, SEQUENCE:].tolist() == [1001, (sequence + 1) % 2**32]
 
 
-def test_a_resumed_run_does_not_talk_to_services_that_answer_a_repeat_of_the_session_before() -> None:
-    config = config_of(applications=["http"], probes=["tcp/80"])
-    targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + 1]), Intervals.empty(), lab=True)
+def slow_talker(receivers: int, *, resumed: Sequence[str] = ()) -> tuple[Talker, TalkShared, Stacks]:
+    """Return a talker of one frame in 10 ms, what it shares with receivers, and the network."""
+    config = config_of(applications=["http"], probes=["tcp/80"], talk={"rate": "100pps", "wait": "1500ms"})
+    targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + 9]), Intervals.empty(), lab=True)
     plan = Plan(config, targets, None, bytes(range(16)))
-    shared = Shared(plan)
-    talk = shared.talk
-    assert talk is not None
-    shared.begin_at(beginning(plan, record_of(resumed=["2026-11-21T01:00:00Z"])), 0)
-    ring = MemoryTxRing(Stacks(), MemoryRxRing(), 64, 1024)
-    talks = Talker(plan, constants_of(plan, LINK, SOURCES), ring, shared)
-    for place, attempt in enumerate((1, 0)):  # the original of the first may have been answered before the pause
-        talk.events[0, place] = OPENED, FIRST + place, 0, attempt, SOURCES[0], 1001, 1
-    talk.written[0] = 2
-    time.sleep(0.01)  # so that two frames may be sent
+    shared, stacks = Shared(plan), Stacks()
+    shared.talk = TalkShared(receivers)
+    shared.begin_at(beginning(plan, record_of(resumed=list(resumed))), 0)
+    ring = MemoryTxRing(stacks, MemoryRxRing(), 64, 1024)
+    return Talker(plan, constants_of(plan, LINK, SOURCES), ring, shared), shared.talk, stacks
+
+
+def opened(talk: TalkShared, receiver: int, attempts: Sequence[int], first: int = FIRST) -> None:
+    """Hand over a SYN-ACK of a target for each of these attempts."""
+    for place, attempt in enumerate(attempts):
+        talk.events[receiver, place] = OPENED, first + place, 0, attempt, SOURCES[0], 1001, 1
+    talk.written[receiver] = len(attempts)
+
+
+def test_a_resumed_run_does_not_talk_to_services_that_answer_a_repeat_of_the_session_before() -> None:
+    talks, talk, _ = slow_talker(1, resumed=["2026-11-21T01:00:00Z"])
+    opened(talk, 0, (1, 0))  # the original of the first may have been answered before the pause
     while talk.read[0] < 2:
         talks.step()
     assert (talk.counts[REFUSED], talk.counts[TALKS]) == (1, 1)
+
+
+def test_a_slow_talker_serves_receivers_in_turn() -> None:
+    talks, talk, _ = slow_talker(2)
+    opened(talk, 0, (0, 0, 0))
+    opened(talk, 1, (0, 0, 0), FIRST + 5)
+    while talk.read.sum() < 4:
+        talks.step()
+    assert talk.read.tolist() == [2, 2]
+
+
+def test_a_slow_talker_resets_all_talks_at_its_end() -> None:
+    talks, talk, stacks = slow_talker(1)
+    opened(talk, 0, (0,) * 4)
+    while talk.read[0] < 3:
+        talks.step()
+    assert talk.backlog == 1 + 2 * 3
+    talk.abort()
+    talks.run()
+    ends = {target: [str(segment.flags) for segment in sent] for (target, _), sent in stacks.sent.items()}
+    assert ends == {FIRST + place: ["A", "R"] for place in range(3)} | {FIRST + 3: ["R"]}
+    assert talk.backlog == 0
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"talks": 20_000, "refused": 200}, ""),
+        ({"talks": 20_000, "refused": 201}, "201 SYN-ACKs were not talked to, more than 1%"),
+        ({"talks": 0, "refused": 100}, ""),
+        ({"talks": 1000, "refused": 0, "lost_events": 3, "lost_verdicts": 2}, "5 events of talks were lost"),
+        ({}, ""),
+    ],
+)
+def test_a_talker_that_could_not_keep_up_is_reported(tmp_path: Path, counts: dict[str, int], words: str) -> None:
+    config = config_of(applications=["http"], probes=["tcp/80"])
+    targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST]), Intervals.empty(), lab=True)
+    plan = Plan(config, targets, None, bytes(16))
+    directory = RunDirectory.create(tmp_path, "memory", "run")
+    conclusion = TalkSinks().conclude(plan, directory, Received(tally=Tally(talk=counts)))
+    assert (" ".join(conclusion.problems)[: len(words)], len(conclusion.problems)) == (words, int(bool(words)))
+    assert conclusion.fields == {"talk": counts}
 
 
 @pytest.mark.parametrize(("applications", "wait_s"), [(["http"], 5.5), ([], 4.0)])

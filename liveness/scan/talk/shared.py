@@ -44,6 +44,8 @@ class TalkShared:
         self.flags: NDArray[np.int64] = shared_zeros((2,), np.int64)
         self.counts: NDArray[np.int64] = shared_zeros((len(COUNTS),), np.int64)
         """COUNTS, written by the talker; LOST_EVENTS stays 0 there, since receivers count those."""
+        self.under_way: NDArray[np.int64] = shared_zeros((1,), np.int64)
+        """Talks that are not over yet, written by the talker."""
         self.resumed = False
         """Whether an earlier session of the run may have talked to services. Set before the talker begins."""
 
@@ -64,6 +66,11 @@ class TalkShared:
     def abort(self) -> None:
         """End all talks at once."""
         self.flags[1] = 1
+
+    @property
+    def backlog(self) -> int:
+        """Frames that are still to be sent, at most: a reset for each event, a repeat and a reset for each talk."""
+        return int((self.written - self.read).sum()) + 2 * self.under_way.item()
 
     def take_verdicts(self) -> NDArray[np.int64]:
         """Return the verdicts since the last call, (verdicts, VERDICT_WIDTH)."""

@@ -1,6 +1,7 @@
 """Sink that follows talks in one receiver: it hands events to the talker, and keeps what no packet alone shows."""
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 GRACE_NS: Final = 60_000_000_000
 """Time after the end of a talk in which a reset still belongs to it: a busy talker ends talks late."""
 BATCH: Final = 4096
+REFUSED_SHARE: Final = 0.01
+REFUSED_LEAST: Final = 100
+"""SYN-ACKs that were refused, as a share of the talks and in all, above which a run says so."""
 
 
 class TalkSink(Sink):
@@ -136,6 +140,23 @@ class TalkSinks(SinkKind):
             sink.block(pack_block([(time.time_ns(), bytes(60))]), 1, np.zeros(0, REPLY_DTYPE))
 
     def conclude(self, plan: "Plan", directory: "RunDirectory", received: Received) -> Conclusion:
-        """Return the counts of talks for the manifest."""
+        """Return the counts of talks for the manifest, and a line for each way in which the talker fell behind."""
         del directory
-        return Conclusion({"talk": received.tally.talk} if plan.talks else {})
+        counts = received.tally.talk
+        return Conclusion({"talk": counts}, overload_of(counts)) if plan.talks else Conclusion()
+
+
+def overload_of(counts: Mapping[str, int]) -> list[str]:
+    """Return what the counts of talks say about a talker that could not keep up.
+
+    Some SYN-ACKs are refused in each run, such as those that come after its end.
+    """
+    lines = []
+    lost, refused = counts.get("lost_events", 0) + counts.get("lost_verdicts", 0), counts.get("refused", 0)
+    remedy = "raise talk.rate or lower the rate"
+    if lost:
+        lines.append(f"{lost:,} events of talks were lost because the talker could not keep up: {remedy}")
+    if refused > max(REFUSED_LEAST, REFUSED_SHARE * counts.get("talks", 0)):
+        why = f"more than {REFUSED_SHARE:.0%} of the talks: {remedy}; a resumed run refuses some, too"
+        lines.append(f"{refused:,} SYN-ACKs were not talked to, {why}")
+    return lines

@@ -39,6 +39,8 @@ BURST_S: Final = 0.01
 HORIZON_MARGIN_S: Final = 60.0
 """Added to the time between an original and its last repeat: pauses of the scan and slow networks."""
 FLUSH_S: Final = 2.0
+ABORT_S: Final = 10.0
+"""Time in which aborted talks are reset, at the rate of talks; the kernel resets the rest."""
 SLOT_BYTES: Final = 2048
 
 
@@ -100,6 +102,7 @@ class Talker:
         self._withdrawn = Intervals.empty()
         self._hops = Hops(constants.hop_first, constants.hop_macs, constants.templates[0, MAC_WORDS : 2 * MAC_WORDS])
         self._generations = (0, 0)
+        self._turn = 0
         self._allowed = 0.0
         self._looked_s = time.monotonic()
 
@@ -112,8 +115,10 @@ class Talker:
                     break
                 if not busy:
                     time.sleep(IDLE_S)
-            while self._talk.aborted and self.step():
-                pass
+            until_s = time.monotonic() + ABORT_S
+            while self._talk.aborted and not self.idle() and time.monotonic() < until_s:
+                if not self.step():
+                    time.sleep(IDLE_S)
             self._ring.flush(FLUSH_S)
         finally:
             self._ring.close()
@@ -138,7 +143,9 @@ class Talker:
         if mute:
             self._talk.give_verdicts(self._verdicts[:mute])
         took = mute
-        for receiver in range(len(self._talk.events)):
+        receivers = len(self._talk.events)
+        self._turn = (self._turn + 1) % receivers  # another one is served first each time
+        for receiver in (*range(self._turn, receivers), *range(self._turn)):
             begin, end = int(self._talk.read[receiver]), int(self._talk.written[receiver])
             if begin == end:
                 continue
@@ -160,6 +167,7 @@ class Talker:
             self._talk.read[receiver] = begin + taken
             took += taken
         self._send(at)
+        self._talk.under_way[0] = self._held.pointers[WRITTEN] - self._held.pointers[FINISHED]
         return at > 0 or took > 0
 
     def _room(self) -> int:
