@@ -188,6 +188,23 @@ class Directory:
         with self.replaced(name, mode) as file:
             file.write(content)
 
+    def create(self, name: Name, content: bytes, mode: int = 0o666) -> None:
+        """Write a new file, which appears whole; of several writers all but one get FileExistsError."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with self._parent(name) as (folder, last):
+            temporary = f".{last}.{secrets.token_hex(4)}.tmp"
+            descriptor = os.open(temporary, flags, mode, dir_fd=folder)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.link(temporary, last, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=folder)
+            descriptors.sync(folder)
+
     def move(self, old: Name, new: Name) -> None:
         """Rename a file below this directory, in place of any file of the new name."""
         with self._parent(old) as (source, last), self._parent(new) as (target, there):

@@ -1,15 +1,18 @@
 """Object store of a fleet: S3, GCS, Azure or a directory, with the few operations that a fleet needs."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import msgspec
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
-from obstore.store import LocalStore, from_url
+from obstore.store import from_url
 
 from liveness.errors import LivenessError, UsageError, one_line
 from liveness.files.directory import Directory
@@ -44,7 +47,9 @@ class Store:
         """
         try:
             if place.url.startswith("file://"):
-                return cls(LocalStore(place.url.removeprefix("file://"), mkdir=True), place.url)
+                path = Path(place.url.removeprefix("file://"))
+                Directory.make(path).close()
+                return FileStore(path, place.url)
             return cls(from_url(place.url, **_options(place)), place.url)
         except (BaseError, OSError, ValueError) as problem:
             raise UsageError(f"{place.url}: cannot open this store: {_short(problem)}") from problem
@@ -138,6 +143,126 @@ class Store:
 
 class _ExistsError(Exception):
     """There is an object of this name already."""
+
+
+class FileStore(Store):
+    """A directory as a store: `backend` is its path. No link in it is followed, to read, to write or to remove.
+
+    A user who can write in the directory cannot lead root, which works there, elsewhere. Names that begin with a dot
+    are temporary files.
+    """
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write an object, in place of any other of this name."""
+        with self._to_write(name) as folder:
+            folder.write(name, content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write an object if there is none of this name; return whether it is the content that is there now."""
+        with self._to_write(name) as folder:
+            try:
+                folder.create(name, content)
+            except FileExistsError:
+                return self.get(name) == content
+        return True
+
+    def put_file(self, name: str, folder: Directory, file: str) -> None:
+        """Write a file as an object. Raises OSError if the file cannot be read."""
+        with (
+            open(folder.open_file(file), "rb") as stream,  # noqa: PTH123 - a descriptor
+            self._to_write(name) as target,
+            target.replaced(name) as copy,
+        ):
+            shutil.copyfileobj(stream, copy, PART_BYTES)
+
+    def get(self, name: str) -> bytes | None:
+        """Return the content of an object; None if there is none."""
+        with self._to_read(name) as stream:
+            return None if stream is None else stream.read()
+
+    def parts(self, name: str) -> Iterator[bytes]:
+        """Yield the content of an object in parts; StoreError if there is none."""
+        with self._to_read(name) as stream:
+            if stream is None:
+                raise StoreError(f"{self.url}: {name}: no such object")
+            while part := stream.read(PART_BYTES):
+                yield part
+
+    def tag(self, name: str) -> str | None:
+        """Return what changes with the content of an object; None if there is none."""
+        with self._to_read(name) as stream:
+            if stream is None:
+                return None
+            status = os.fstat(stream.fileno())
+            return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names of all objects below a prefix, sorted."""
+        with self._opened(prefix) as folder:
+            return [] if folder is None else sorted(_below(folder, prefix))
+
+    def folders(self, prefix: str) -> list[str]:
+        """Return the names of the folders in a prefix, sorted."""
+        with self._opened(prefix) as folder:
+            if folder is None:
+                return []
+            return [name for name in folder.names() if not name.startswith(".") and folder.is_directory(name)]
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it exists."""
+        with self._opened() as folder:
+            if folder is not None:
+                folder.remove(name)
+
+    @contextmanager
+    def _named(self, name: str) -> Iterator[None]:
+        """Name the store, the object and the reason of what fails, as a StoreError."""
+        try:
+            yield
+        except OSError as problem:
+            raise StoreError(f"{self.url}: {name}: {one_line(problem.strerror or str(problem))}") from problem
+
+    @contextmanager
+    def _opened(self, below: str = "") -> Iterator[Directory | None]:
+        """Open the directory of the store, or a folder in it; None if it does not exist."""
+        with self._named(below):
+            try:
+                found = Directory.open(self.backend, below)
+            except (FileNotFoundError, NotADirectoryError):
+                found = None
+            with found or nullcontext():
+                yield found
+
+    @contextmanager
+    def _to_write(self, name: str) -> Iterator[Directory]:
+        """Open the directory of the store, with the folder of an object in it, which are made if they are missing."""
+        with self._named(name), Directory.make(self.backend) as folder:
+            folder.make_directory(name.rpartition("/")[0]).close()
+            yield folder
+
+    @contextmanager
+    def _to_read(self, name: str) -> Iterator[BinaryIO | None]:
+        """Open an object; None if there is none."""
+        with self._named(name):
+            try:
+                with Directory.open(self.backend) as folder:
+                    stream = os.fdopen(folder.open_file(name), "rb")
+            except (FileNotFoundError, NotADirectoryError):
+                stream = None
+            with stream or nullcontext():
+                yield stream
+
+
+def _below(folder: Directory, prefix: str, inner: str = "") -> Iterator[str]:
+    """Yield the names of all files below a folder, without links and temporary files."""
+    for name in folder.names(inner):
+        path = f"{inner}/{name}" if inner else name
+        if name.startswith("."):
+            continue
+        if folder.is_directory(path):
+            yield from _below(folder, prefix, path)
+        elif folder.is_file(path):
+            yield f"{prefix}/{path}" if prefix else path
 
 
 def _options(place: StorePlace) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from obstore.store import LocalStore, MemoryStore
+from obstore.store import MemoryStore
 
 from liveness.errors import RefusedError
 from liveness.fleet import marks
 from liveness.fleet.lease import GRACE_S, Holder, LostError, newest_lease
 from liveness.fleet.store import Store
+from liveness.fleet.vantages import StorePlace
 
 JOB = "wide/r1/v0/0-of-2"
 LENGTH_S = 60.0
@@ -30,8 +31,9 @@ class Clock:
 
 @pytest.fixture(params=["memory", "files"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    backend = MemoryStore() if request.param == "memory" else LocalStore(str(tmp_path), mkdir=True)
-    return Store(backend, request.param)
+    if request.param == "memory":
+        return Store(MemoryStore(), "memory")
+    return Store.open(StorePlace(url=f"file://{tmp_path}"))
 
 
 def holder(store: Store, clock: Callable[[], float], vantage: str, machine: str, instance: str) -> Holder:

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -102,6 +102,49 @@ def test_published_lists_are_united(store: Store) -> None:
     assert not opt_outs.publish(store, "wide", opt_outs.text_of(["192.0.2.0/26"]))
     assert opt_outs.publish(store, "wide", opt_outs.text_of(["198.51.100.7"]))
     assert store.get(layout.opt_outs("wide")) == b"192.0.2.0/25\n198.51.100.7\n"
+
+
+def test_no_link_in_a_directory_leads_a_store_elsewhere(tmp_path: Path) -> None:
+    store = Store.open(StorePlace(url=f"file://{tmp_path}/store"))
+    run = tmp_path / "elsewhere" / "0001"
+    run.mkdir(parents=True)
+    (run / "manifest.json").write_bytes(b"kept")
+    store.put("job/0002/manifest.json", b"{}")
+    (tmp_path / "store" / "job" / "0001").symlink_to(run)
+    (tmp_path / "store" / "wide").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "store" / "job" / "file").symlink_to(run / "manifest.json")
+    assert store.names("job") == ["job/0002/manifest.json"]
+    assert store.folders("") == ["job"]
+    assert store.folders("job") == ["0002"]
+    remove_others(store, "job", "0002")
+    attempts: list[Callable[[str], object]] = [
+        store.get,
+        store.tag,
+        store.remove,
+        store.names,
+        store.folders,
+        lambda name: list(store.parts(name)),
+        lambda name: store.put(name, b"changed"),
+        lambda name: store.create(name, b"changed"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(StoreError, match="is a symbolic link, which is not followed here"):
+            attempt("wide/0001/manifest.json")
+    with pytest.raises(StoreError, match="is a symbolic link"):
+        store.get("job/file")
+    store.put("job/file", b"new")
+    store.remove("job/file")
+    assert [path.read_bytes() for path in run.iterdir()] == [b"kept"]
+
+
+def test_a_store_that_is_gone_and_comes_back_is_written_again(tmp_path: Path) -> None:
+    store = Store.open(StorePlace(url=f"file://{tmp_path}/store"))
+    (tmp_path / "store").rmdir()
+    assert (store.get("a/b"), store.tag("a/b"), store.names("a"), store.folders("a")) == (None, None, [], [])
+    store.remove("a/b")
+    assert store.create("a/b", b"one")
+    assert store.names("a") == ["a/b"]
+    assert [path.name for path in (tmp_path / "store" / "a").iterdir()] == ["b"], "no temporary file is left"
 
 
 def test_lines_of_a_published_list_are_addresses_and_no_files(tmp_path: Path) -> None:
