@@ -33,7 +33,7 @@ from liveness.fleet.store import Store, StoreError
 from liveness.fleet.upload import Upload, remove_others
 from liveness.fleet.workplace import LOG, OPT_OUTS, OUTCOME, READABLE, TARGETS, Workplace
 from liveness.optouts.redaction import redact_run
-from liveness.runs.rundir import RunDirectory
+from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 
 T = TypeVar("T")
 
@@ -128,6 +128,7 @@ class Runner:
         if self.workplace.is_complete():
             state = "complete"
         elif liaison.reason == "cancelled":
+            self._conclude(liaison)
             state = "partial"
         elif liaison.reason == "lost":
             return self.job.ended("lost", RefusedError.exit_code, liaison.message)
@@ -160,6 +161,26 @@ class Runner:
             tries = 0 if self.workplace.share() != before else tries + 1
             self._pause(PAUSES_S[min(tries, len(PAUSES_S) - 1)], liaison)
 
+    def _conclude(self, liaison: Liaison) -> None:
+        """Have the sets of a run written whose scan was killed: a scan resumes it, and is stopped when it has begun."""
+        before = self._running()
+        if before is None:
+            return
+        code, message = self._child(liaison, lambda: self._running() != before)
+        self._await_left(liaison)
+        if self._running() is not None:
+            note(f"the run is stored without its sets: the scan that was to write them ended with {code}: {message}")
+
+    def _running(self) -> tuple[int, int] | None:
+        """Return what tells a manifest of a scan at work from the one after it; None if the manifest says otherwise."""
+        try:
+            if self.workplace.run.read_manifest().status != "running":
+                return None
+            found = (self.workplace.run.path / MANIFEST_FILE).stat()
+        except (OSError, LivenessError):
+            return None
+        return found.st_ino, found.st_mtime_ns
+
     def _is_to_end(self, liaison: Liaison) -> bool:
         """Return whether the scan is to end, for any reason."""
         liaison.check_reached()
@@ -175,8 +196,11 @@ class Runner:
             time.sleep(POLL_S)
         return left
 
-    def _child(self, liaison: Liaison) -> tuple[int, str]:
-        """Execute one scan, and wait for its end; return its exit code and the last line of its errors."""
+    def _child(self, liaison: Liaison, may_end: Callable[[], bool] = lambda: True) -> tuple[int, str]:
+        """Execute one scan, and wait for its end; return its exit code and the last line of its errors.
+
+        It is not stopped before it `may_end`.
+        """
         log = self.workplace.open_log()
         begin = os.fstat(log).st_size
         bound = [sys.executable, "-m", "liveness.fleet.bound", str(os.getpid()), str(self.workplace.run.path)]
@@ -188,7 +212,7 @@ class Runner:
             os.close(log)
         asked = False
         while (code := child.poll()) is None:
-            if not asked and self._is_to_end(liaison):
+            if not asked and self._is_to_end(liaison) and may_end():
                 child.send_signal(signal.SIGINT)
                 asked = True
             time.sleep(POLL_S)

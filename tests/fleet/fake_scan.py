@@ -36,6 +36,8 @@ HELD_STEPS = 3
 HELD = HELD_STEPS * STEP
 """Targets after which a scan waits while the file HOLD exists."""
 PAUSE_S = float(os.environ.get("FLEET_PAUSE_S", "0.1"))
+OPENING_S = float(os.environ.get("FLEET_OPENING_S", "0"))
+"""How long a session that resumes a run takes to open what it needs: a signal ends it at once until then."""
 HOLD = Path(os.environ.get("FLEET_HOLD", "/nonexistent"))
 
 
@@ -78,6 +80,7 @@ class Scan:
         """Do the rest of the shard; return the exit code."""
         signal.signal(signal.SIGINT, self.stop)
         signal.signal(signal.SIGTERM, self.stop)
+        self.run.write_manifest(self.manifest())
         progress = self.run.path / "checkpoint.json"
         state: dict[str, Any] = json.loads(progress.read_text()) if progress.exists() else {"done": 0, "found": []}
         trace(event="begin", scan=self.label, done=state["done"])
@@ -158,15 +161,14 @@ def main() -> int:
         document = run.read_manifest().config
         path = run.path / ".config.yaml"
         path.write_text(yaml.safe_dump({**document}))
+        time.sleep(OPENING_S)
         return Scan(run, load_config(path)).work()
     config = load_config(OPTIONS.config)
     run = RunDirectory.create(Path(config.output), config.name, OPTIONS.run_id)
     run.lock()
     run.write_targets(read_entries(list(config.targets.allow)).entries())
     run.write_key(bytes(16))
-    scan = Scan(run, config)
-    run.write_manifest(scan.manifest())
-    return scan.work()
+    return Scan(run, config).work()
 
 
 if __name__ == "__main__":

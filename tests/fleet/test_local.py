@@ -6,7 +6,7 @@ from pathlib import Path
 
 from liveness.runs.manifest import Shard, Vantage
 from liveness.runs.rundir import RunDirectory
-from tests.fleet.support import Place, check_alone, cleaned, found, truth, wait_for
+from tests.fleet.support import Place, check_alone, cleaned, found, kill_left, truth, wait_for
 
 
 def test_a_split_census_is_fetched_as_one_run(tmp_path: Path) -> None:
@@ -118,6 +118,22 @@ def test_a_cancelled_run_is_stored_as_far_as_it_is(tmp_path: Path) -> None:
         assert partial < truth()
         new = place.fleet("run", "--run-id", "r2")
         assert (new.returncode, new.stdout) == (0, "wide/r2\n"), new.stderr
+
+
+def test_a_cancelled_run_whose_scan_was_killed_is_stored_with_its_replies(tmp_path: Path) -> None:
+    with cleaned(Place(tmp_path, vantages=1)) as place:
+        place.hold()
+        first = place.begin("--run-id", "r1")
+        place.wait_held(1)
+        kill_left(place)
+        first.ended()
+        assert place.fleet("cancel", "r1").returncode == 0
+        code, out, err = place.begin("--run-id", "r1", FLEET_OPENING_S="4").ended()
+        assert (code, out) == (5, "wide/r1\n"), err
+        assert place.fleet("fetch", "r1", "-o", "got", "--partial").returncode == 5
+        got = tmp_path / "got" / "merged"
+        assert RunDirectory(got).read_manifest().status == "partial"
+        assert len(found(got)) > 0
 
 
 def test_a_drained_vantage_point_begins_nothing_and_a_lost_one_is_replaced(tmp_path: Path) -> None:
