@@ -77,6 +77,7 @@ READERS: Final[dict[str, Reached | str]] = {
     "files.resolving": ROOM,
     "files.sharing": ROOM,
     "cli.fleet": ("config",),
+    "fleet.bound": "the id in the lock of a run, and the kernel's list of locks: anything else is no holder",
     "fleet.plan": "a secret: any bytes, handed out as they are",
     "fleet.runner": "opens a store, no file",
     "fleet.store": "files of a run, stored as they are",
