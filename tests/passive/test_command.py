@@ -185,7 +185,7 @@ def test_the_page_and_figures_are_of_the_document_and_name_no_remote(tmp_path: P
     page = (tmp_path / "page.html").read_text()
     assert {path.stem for path in (tmp_path / "figures").iterdir()} == {
         "classes-flows", "classes-packets", "directions", "signs", "ports", "failed-clients", "outages",
-        "grey-space",
+        "grey-space", "exporters",
     }  # fmt: skip
     for text in (page, *(path.read_text() for path in (tmp_path / "figures").iterdir())):
         assert "80.0." not in text
