@@ -3,9 +3,16 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from liveness.runs.manifest import MOST_SOURCES
 from liveness.scan.receive.top_sources import FEWEST_REPLIES, TopSources
+
+
+@pytest.fixture(autouse=True)
+def _one_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the same hash in every run: one in some two thousand puts two of the floods below in one place."""
+    monkeypatch.setattr("secrets.randbits", lambda bits: 0x9E3779B97F4A7C15 >> 64 - bits)
 
 
 def test_floods_are_found_among_many_quiet_sources() -> None:
