@@ -11,6 +11,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from liveness.errors import UnsupportedError
+from liveness.net.rtnetlink import (
+    NLM_F_ACK,
+    NLM_F_REQUEST,
+    NLMSG_ERROR,
+    attribute,
+    error_code,
+    message,
+    open_socket,
+    parts,
+)
 
 NETLINK_NETFILTER: Final = 12
 LINUX_5_12: Final = "use Linux 5.12 or newer with nf_tables (sudo modprobe nf_tables), and CAP_NET_ADMIN"
@@ -18,8 +28,7 @@ LINUX_5_12: Final = "use Linux 5.12 or newer with nf_tables (sudo modprobe nf_ta
 _SUBSYSTEM: Final = 10  # NFNL_SUBSYS_NFTABLES
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEW_TABLE, _NEW_CHAIN, _NEW_RULE = 0, 3, 6
-_NLMSG_ERROR: Final = 2
-_REQUEST, _ACK, _EXCLUSIVE, _CREATE, _APPEND = 0x1, 0x4, 0x200, 0x400, 0x800
+_EXCLUSIVE, _CREATE, _APPEND = 0x200, 0x400, 0x800
 _NESTED: Final = 0x8000
 _IPV4: Final = 2  # NFPROTO_IPV4
 _OWNER: Final = 2  # NFT_TABLE_F_OWNER
@@ -34,20 +43,16 @@ _TIMEOUT_S: Final = 5.0
 _REPLY_BYTES: Final = 1 << 16
 
 
-def _attribute(kind: int, body: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(body), kind) + body + bytes(-len(body) % 4)
-
-
 def _nested(kind: int, *parts: bytes) -> bytes:
-    return _attribute(kind | _NESTED, b"".join(parts))
+    return attribute(kind | _NESTED, b"".join(parts))
 
 
 def _number(kind: int, value: int) -> bytes:
-    return _attribute(kind, struct.pack(">I", value & 0xFFFFFFFF))
+    return attribute(kind, struct.pack(">I", value & 0xFFFFFFFF))
 
 
 def _text(kind: int, value: str) -> bytes:
-    return _attribute(kind, value.encode() + b"\0")
+    return attribute(kind, value.encode() + b"\0")
 
 
 def _expression(name: str, *attributes: bytes) -> bytes:
@@ -65,13 +70,13 @@ def transport_bytes(offset: int, relation: int, value: bytes, mask: bytes = b"")
     length = _number(4, len(value))
     load = _expression("payload", _number(1, _REGISTER), _number(2, _TRANSPORT_HEADER), _number(3, offset), length)
     if mask:
-        parts = (_nested(4, _attribute(1, mask)), _nested(5, _attribute(1, bytes(len(mask)))))
+        parts = (_nested(4, attribute(1, mask)), _nested(5, attribute(1, bytes(len(mask)))))
         load += _expression("bitwise", _number(1, _REGISTER), _number(2, _REGISTER), _number(3, len(mask)), *parts)
     return load + _compare(relation, value)
 
 
 def _compare(relation: int, value: bytes) -> bytes:
-    return _expression("cmp", _number(1, _REGISTER), _number(2, relation), _nested(3, _attribute(1, value)))
+    return _expression("cmp", _number(1, _REGISTER), _number(2, relation), _nested(3, attribute(1, value)))
 
 
 def drop() -> bytes:
@@ -86,7 +91,7 @@ def own_output_filter(name: str, rules: Sequence[bytes]) -> socket.socket:
     the socket is open. Raises UnsupportedError if the kernel refuses it.
     """
     try:
-        handle = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+        handle = open_socket(_TIMEOUT_S, NETLINK_NETFILTER)
     except OSError as error:
         raise UnsupportedError(f"nf_tables: {error.strerror}: {LINUX_5_12}") from error
     hook = _nested(4, _number(1, _LOCAL_OUT), _number(2, 0))
@@ -98,7 +103,6 @@ def own_output_filter(name: str, rules: Sequence[bytes]) -> socket.socket:
     place = _text(1, name) + _text(2, "output")
     messages += [(_NEW_RULE, _CREATE | _APPEND, place + _nested(4, rule)) for rule in rules]
     try:
-        handle.settimeout(_TIMEOUT_S)
         _commit(handle, messages)
     except OSError as error:
         handle.close()
@@ -108,11 +112,10 @@ def own_output_filter(name: str, rules: Sequence[bytes]) -> socket.socket:
 
 def _commit(handle: socket.socket, messages: Sequence[tuple[int, int, bytes]]) -> None:
     """Send messages as one transaction. Raises OSError for the first that the kernel refuses."""
-    batch = [_message(_BATCH_BEGIN, _REQUEST, 0, _SUBSYSTEM, b"")]
+    batch = [_message(_BATCH_BEGIN, NLM_F_REQUEST, 0, _SUBSYSTEM, b"")]
     for number, (kind, flags, body) in enumerate(messages, 1):
-        batch.append(_message(_SUBSYSTEM << 8 | kind, _REQUEST | _ACK | flags, number, 0, body))
-    batch.append(_message(_BATCH_END, _REQUEST, len(messages) + 1, _SUBSYSTEM, b""))
-    handle.bind((0, 0))
+        batch.append(_message(_SUBSYSTEM << 8 | kind, NLM_F_REQUEST | NLM_F_ACK | flags, number, 0, body))
+    batch.append(_message(_BATCH_END, NLM_F_REQUEST, len(messages) + 1, _SUBSYSTEM, b""))
     handle.sendto(b"".join(batch), (0, 0))
     confirmed = 0
     while confirmed < len(messages):
@@ -124,16 +127,9 @@ def _commit(handle: socket.socket, messages: Sequence[tuple[int, int, bytes]]) -
 
 def _message(kind: int, flags: int, number: int, resource: int, body: bytes) -> bytes:
     family = _IPV4 if kind > _BATCH_END else 0
-    content = struct.pack(">BBH", family, 0, resource) + body
-    return struct.pack("=IHHII", 16 + len(content), kind, flags, number, 0) + content
+    return message(kind, flags, number, struct.pack(">BBH", family, 0, resource) + body)  # nfgenmsg
 
 
 def _results(data: bytes) -> list[int]:
     """Return the error number of each result in a datagram of the kernel, 0 for success."""
-    found, at = [], 0
-    while at + 16 <= len(data):
-        length, kind = struct.unpack_from("=IH", data, at)
-        if kind == _NLMSG_ERROR and at + 20 <= len(data):
-            found.append(-struct.unpack_from("=i", data, at + 16)[0])
-        at += max(16, length + (-length % 4))
-    return found
+    return [error_code(part.body) for part in parts(data) if part.kind == NLMSG_ERROR]

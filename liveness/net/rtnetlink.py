@@ -1,4 +1,4 @@
-"""Messages of rtnetlink(7) as bytes: header, attributes, and what requests and answers have in common."""
+"""Messages of netlink(7) and rtnetlink(7) as bytes: header, attributes, and what all requests and answers share."""
 
 import socket
 import struct
@@ -31,9 +31,9 @@ class Part(NamedTuple):
     body: bytes
 
 
-def open_socket(timeout_s: float) -> socket.socket:
-    """Return a socket for requests. It needs no privilege."""
-    handle = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+def open_socket(timeout_s: float, protocol: int = socket.NETLINK_ROUTE) -> socket.socket:
+    """Return a socket for requests of a netlink protocol. It needs no privilege."""
+    handle = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     handle.settimeout(timeout_s)
     handle.bind((0, 0))
     return handle
