@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from liveness.clock import utc
 from liveness.config.model import to_record
@@ -155,6 +157,14 @@ def recorded_counters(plan: Plan, totals: Totals) -> dict[str, float | dict[str,
     }
 
 
+def _probe_counts(plan: Plan, sent: NDArray[np.int64], totals: Totals) -> dict[str, ProbeCounts]:
+    """Return the frames sent and refused of each probe; `sent` has a row for each of them."""
+    return {
+        probe.name: ProbeCounts(sent=sent[index].tolist(), send_errors=totals.errors[index])
+        for index, probe in enumerate(plan.probes)
+    }
+
+
 def final_manifest(
     plan: Plan,
     identity: Identity,
@@ -186,10 +196,7 @@ def final_manifest(
         resumed=first.manifest.resumed,
         targets=plan.target_count - gone,
         targets_sha256=first.manifest.targets_sha256,
-        probes={
-            probe.name: ProbeCounts(sent=sent[index].tolist(), send_errors=totals.errors[index])
-            for index, probe in enumerate(plan.probes)
-        },
+        probes=_probe_counts(plan, sent, totals),
         **kept.fields,
         control_port=plan.control_port,
         receive=Receive(

@@ -7,29 +7,11 @@ import yaml
 
 from liveness.runs.manifest import Clock, Vantage
 from liveness.runs.rundir import RunDirectory
+from tests.census.shared_census import CONFIG, LAB
 from tests.census.support import LIVENESS, ROOT, clean_environment, run, write_yaml
 
 pytestmark = pytest.mark.lab
 
-LAB = """
-name: small
-networks:
-  - {name: hosts, kind: host, prefixes: [10.1.0.0/25], listen: [22, 80], dns: answer}
-  - {name: closed, kind: host, prefixes: [10.2.0.0/26]}
-  - {name: dark, kind: silent, prefixes: [10.3.0.0/27]}
-"""
-CONFIG = {
-    "name": "shared",
-    "seed": 11,
-    "targets": {"allow": ["10.1.0.0/25", "10.2.0.0/26", "10.3.0.0/27"]},
-    "probes": ["icmp", "tcp/80", "tcp/443", "dns"],
-    "rate": "200pps",
-    "block_prefix": 15,
-    "probe_spacing": "20ms",
-    "cooldown": "300ms",
-    "retransmit": {"attempts": 2, "queue": 60},
-    "secret": "secret",
-}
 TIMEOUT_S = 280
 
 
@@ -37,7 +19,7 @@ def test_real_scans_of_a_fleet_find_what_is_there(compiled: None, tmp_path: Path
     lab = tmp_path / "lab.yaml"
     lab.write_text(LAB)
     (tmp_path / "secret").write_bytes(bytes(range(32)))
-    write_yaml(tmp_path / "census.yaml", CONFIG)
+    write_yaml(tmp_path / "census.yaml", CONFIG | {"secret": "secret"})
     points = [{"name": name, "directory": str(tmp_path / name), "region": "NL", "asn": 64500} for name in ("v0", "v1")]
     fleet = {"config": "census.yaml", "mode": "split", "lead": "20s", "store": {"url": "store"}, "vantages": points}
     (tmp_path / "vantages.yaml").write_text(yaml.safe_dump(fleet))

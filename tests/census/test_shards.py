@@ -17,31 +17,14 @@ from scapy.layers.l2 import Ether
 
 from liveness.runs.manifest import Manifest, Shard, Vantage
 from liveness.runs.manifest_file import load_manifest
+from tests.census.shared_census import CONFIG, LAB
 from tests.census.support import LIVENESS, ROOT, Census, clean_environment, losses_of, run, write_yaml
 
 pytestmark = pytest.mark.lab
 
-LAB: Final = """
-name: small
-networks:
-  - {name: hosts, kind: host, prefixes: [10.1.0.0/25], listen: [22, 80], dns: answer}
-  - {name: closed, kind: host, prefixes: [10.2.0.0/26]}
-  - {name: dark, kind: silent, prefixes: [10.3.0.0/27]}
-"""
 SCANNER: Final = "10.255.0.2"
 """A target like others: no machine probes itself, and no shard may leave it out of the order for that."""
 TARGETS: Final = 128 + 64 + 32
-CONFIG: Final[dict[str, object]] = {
-    "name": "shared",
-    "seed": 11,
-    "targets": {"allow": ["10.1.0.0/25", "10.2.0.0/26", "10.3.0.0/27"]},
-    "probes": ["icmp", "tcp/80", "tcp/443", "dns"],
-    "rate": "200pps",
-    "block_prefix": 15,
-    "probe_spacing": "20ms",
-    "cooldown": "300ms",
-    "retransmit": {"attempts": 2, "queue": 60},
-}
 PROBES: Final = ("icmp", "tcp/80", "tcp/443", "dns", "tcp/control")
 SENDERS: Final = {1: (2,), 2: (1, 3), 3: (3, 1, 2), 5: (1, 2, 1, 3, 1)}
 """Senders of each shard, by the number of shards."""

@@ -33,7 +33,6 @@ def write_passive_csv(document: Document, folder: Path) -> list[Path]:
 def passive_csv(document: Document) -> Iterator[tuple[str, Sequence[str], Rows]]:
     """Yield name, columns and rows of each table. None has a remote address."""
     intervals, services = document["intervals"], document["services"]
-    classes = tuple(document["totals"]["classes"])
     yield "records", ("reason", "records"), _records(document["records"])
     yield "totals", ("what", *SUMS), _sums(document["totals"])
     yield (
@@ -85,13 +84,23 @@ def passive_csv(document: Document) -> Iterator[tuple[str, Sequence[str], Rows]]
         ("start", "end", "clients", "services"),
         ((each["start"], each["end"], each["clients"], _words(each["services"])) for each in document["outages"]),
     )
+    yield from _exporters(document)
+    yield from _origins(document)
+
+
+def _exporters(document: Document) -> Iterator[tuple[str, Sequence[str], Rows]]:
+    """Yield the tables of exporters, and of the copies that two of them reported."""
     columns = ("exporter", "records", "invalid", "duplicates", "sampling", "first", "newest", "intervals",
                "silent_intervals")  # fmt: skip
     yield _plain("exporters", document.get("exporters", ()), columns)
     yield (
         "exporter_intervals",
         ("start", "exporter", "records"),
-        ((interval["start"], *row) for interval in intervals for row in interval.get("exporters", {}).items()),
+        (
+            (interval["start"], *row)
+            for interval in document["intervals"]
+            for row in interval.get("exporters", {}).items()
+        ),
     )
     yield (
         "duplicate_pairs",
@@ -101,6 +110,11 @@ def passive_csv(document: Document) -> Iterator[tuple[str, Sequence[str], Rows]]
             for each in document.get("duplicate_pairs", ())
         ),
     )
+
+
+def _origins(document: Document) -> Iterator[tuple[str, Sequence[str], Rows]]:
+    """Yield the tables of local addresses, and of remotes and services by where remotes are."""
+    classes = tuple(document["totals"]["classes"])
     if document.get("local_addresses"):
         yield "local_addresses", ("what", "addresses"), document["local_addresses"].items()
     for name, sources in document.get("sources", {}).items():

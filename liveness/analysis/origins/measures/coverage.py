@@ -52,6 +52,7 @@ def _coverage(counts: OriginCounts, group: GroupCounts, trial: TrialCounts) -> C
     whole = trial.any
 
     def of(vantage: int) -> Seen:
+        """Return what one vantage point saw of the addresses that any saw."""
         seen, exclusive = trial.seen([vantage]), trial.exclusive(vantage)
         return Seen(
             seen=seen,
