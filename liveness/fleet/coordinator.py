@@ -57,7 +57,7 @@ class Coordinator:
     _published: bytes = field(default=b"", init=False)
     _waiting: set[str] = field(default_factory=set, init=False)
     _moved: dict[str, str] = field(default_factory=dict, init=False)
-    """Jobs that were moved, and to whom."""
+    """Jobs that were moved, and the vantage points that have them now."""
     _to_move: set[str] = field(default_factory=set, init=False)
     """Jobs that have stopped at a vantage point that will not return: they are moved when their lease has expired."""
 

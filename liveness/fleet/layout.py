@@ -5,7 +5,7 @@
     <census>/opt-outs.txt                             the published blocklists, united
     <census>/opt-outs/<SHA-256>.txt                   each of them as it was published
     <census>/drained/<vantage>.json                   a vantage point that gets no more work
-    <census>/<run>/plan.json, targets.txt             what is done, and by whom
+    <census>/<run>/plan.json, targets.txt             jobs of a run, and their targets
     <census>/<run>/cancelled.json, ended.json
     <census>/<run>/<vantage>/<k>-of-<N>/lease-0001.json, lease-0002.json, …
     <census>/<run>/<vantage>/<k>-of-<N>/moved.json    who takes over from a lost vantage point

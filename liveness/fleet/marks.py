@@ -64,7 +64,7 @@ def drained(store: Store, census: str, vantage: str) -> Drained | None:
 
 
 def moved(store: Store, job: str) -> Move | None:
-    """Return to whom a job was moved; None if it was not. `job` is the prefix of the job's objects."""
+    """Return the vantage point that a job was moved to, None without a move. `job` is the prefix of its objects."""
     return store.document(f"{job}/{layout.MOVED}", Move)
 
 

@@ -66,7 +66,7 @@ def _intervals(store: Store, name: str, text: bytes) -> Intervals:
 def apply_to_stored(store: Store, plan: Plan, note: Callable[[str], None]) -> None:
     """Remove what is published from the stored runs of a plan that may still have it; `note` gets a line for each.
 
-    A changed run is stored anew, below another prefix, before the copy that has the opted-out data is removed. Raises
+    A changed run is stored again, below another prefix, before the copy that has the opted-out data is removed. Raises
     LivenessError for a run that is damaged or cannot be stored.
     """
     digest = hashlib.sha256(published(store, plan.census)).hexdigest()

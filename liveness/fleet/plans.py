@@ -1,7 +1,7 @@
 """Plans in the store: made for a new run, and found again by the next command.
 
-Whoever can write to the store can write a plan. One that leads elsewhere, or asks for more than the command, is
-refused.
+Everybody who can write to the store can write a plan. A plan whose names lead elsewhere, or that differs from what the
+command would plan, is refused.
 """
 
 import hashlib

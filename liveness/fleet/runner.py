@@ -172,7 +172,7 @@ class Runner:
             note(f"the run is stored without its sets: the scan that was to write them ended with {code}: {message}")
 
     def _running(self) -> tuple[int, int] | None:
-        """Return what tells a manifest of a scan at work from the one after it; None if the manifest says otherwise."""
+        """Return what distinguishes the manifest of a scan at work from a later one; None if the scan has ended."""
         try:
             if self.workplace.run.read_manifest().status != "running":
                 return None

@@ -103,7 +103,7 @@ def _runner(workplace: Workplace, document: bytes) -> int:
 
 
 def stop_runners() -> None:
-    """Ask the runners of the jobs of this process to stop, whoever started them: their scans can be resumed."""
+    """Ask the runners of this process' jobs to stop, also those of an earlier command. Their scans can be resumed."""
     with _lock:
         _stopped.set()
         for process in _at_work:

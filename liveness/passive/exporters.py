@@ -1,7 +1,7 @@
 """Exporters over time: how many records each had in an interval, when it was silent, whose records were copies.
 
-Counted are records that pass the gates, copies included; which exporter a record is of is told by the digest of its
-name, as in observations.
+Records that pass the gates count, copies included. The digest of its name identifies the exporter of a record, as in
+observations.
 """
 
 from collections import Counter

@@ -183,7 +183,7 @@ def test_a_trial_of_one_place_is_named_and_tells_nothing_of_published_values_and
         ("weekly/ams1-1", "the only run of trial 1: not in figures nor next to published values")
     ]
     assert [warning for warning in results.warnings() if "ams1-1" in warning] == [
-        "weekly/ams1-1: trial 1 has no run of another vantage point than ams1, and tells nothing of what ams1 missed"
+        "weekly/ams1-1: trial 1 has no run of another vantage point than ams1, and does not show what ams1 missed"
     ]
     missed, exclusive = ((entry["low"], entry["high"]) for entry in document["published"][:2])
     assert missed == pytest.approx((1 / 3, 1 / 3))

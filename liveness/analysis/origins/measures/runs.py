@@ -110,7 +110,7 @@ def warnings(value: Compared, counts: OriginCounts) -> Iterator[str]:
             [place] = trial.present
             name, alone = counts.name(place), counts.runs[trial.run_of(place)].manifest.run
             yield (
-                f"{alone}: trial {number} has no run of another vantage point than {name}, and tells nothing of what"
+                f"{alone}: trial {number} has no run of another vantage point than {name}, and does not show what"
                 f" {name} missed"
             )
     resumed = {run.manifest.run for run in counts.runs if run.manifest.resumed}

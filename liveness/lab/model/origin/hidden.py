@@ -31,7 +31,7 @@ def is_blocked(tables: NDArray[np.uint64], at: int, place: int, address: int) ->
     drawn = int64(tables[words + v.DRAWN])
     for index in range(drawn):
         shift, share = int64(tables[pairs + 2 * index]), int64(tables[pairs + 2 * index + 1])
-        # Each place and each length of prefixes draws for itself: the number tells them apart.
+        # Each place and each length of prefixes draws for itself: the number keeps the draws independent.
         if is_below(word_of(tables, _BLOCKED, address >> shift, (place << 6) | shift), share):
             return True
     pairs += 2 * drawn
