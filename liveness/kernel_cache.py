@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 
 PACKAGE: Final = Path(__file__).parent
 KEPT_STATES: Final = 16
@@ -172,6 +172,31 @@ class KernelCache:
         return self.caches / COMPILED_MARKS / whole
 
 
+class CacheFiles(IndexDataCacheFile):
+    """The files of a function: code that was compiled for some types, and the index that leads to it.
+
+    Numba numbers the files by the index that it has read. Two processes that compile a function for different types at
+    the same time would write both to one file, and the index would lead to code for other types. Here a digest of the
+    key names the file. The index may lack an entry of another process then, which is compiled again.
+    """
+
+    def __init__(self, folder: str, function: str, digest: str) -> None:
+        """Name the folder, the function, and the digest of the sources that the code is made of."""
+        super().__init__(folder, function, digest)  # type: ignore[no-untyped-call]
+        self._function = function
+
+    def load(self, key: Any) -> Any:  # noqa: ANN401 - Numba's types
+        """Return the code that was compiled for `key`, or None."""
+        return super().load(key)  # type: ignore[no-untyped-call]
+
+    def save(self, key: Any, data: Any) -> None:  # noqa: ANN401 - Numba's types
+        """Keep the code `data` that was compiled for `key`."""
+        numba: Any = super()
+        name = f"{self._function}.{hashlib.sha256(numba._dump(key)).hexdigest()[:16]}.nbc"  # noqa: SLF001 - Numba's own
+        numba._save_data(name, data)  # noqa: SLF001 - as above
+        numba._save_index(self._load_index() | {key: name})  # type: ignore[no-untyped-call] # noqa: SLF001 - as above
+
+
 @functools.cache
 def _cache_in(directory: Path, digest: str) -> type[FunctionCache]:
     """Return Numba's cache of a function, bound to a directory and to the state of the sources that fits it."""
@@ -203,5 +228,9 @@ def _cache_in(directory: Path, digest: str) -> type[FunctionCache]:
 
     class Cache(FunctionCache):
         _impl_class = Implementation
+
+        def __init__(self, function: Any) -> None:  # noqa: ANN401
+            super().__init__(function)  # type: ignore[no-untyped-call]
+            self._cache_file = CacheFiles(self._cache_path, self._impl.filename_base, digest)
 
     return Cache

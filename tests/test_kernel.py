@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import liveness
 from liveness.kernel import COMPILED, compiled_for, kernel, uint64, unowned
-from liveness.kernel_cache import find_caches
+from liveness.kernel_cache import CacheFiles, find_caches
 
 
 def in_copy(copy: Path, code: str, **environment: str) -> str:
@@ -154,3 +154,17 @@ def test_a_kernel_compiled_for_its_arguments_takes_others_of_the_same_types() ->
     other = Tally(np.arange(9, dtype=np.int64), 1)
     assert bound(other, 8) == 9
     assert tally.counts.tolist() == [0, 11, 0, 0]
+
+
+def test_processes_that_compile_for_different_types_at_the_same_time_keep_apart(tmp_path: Path) -> None:
+    """Each has read the index before the other one has written it."""
+    files = {}
+    for types, code in (("int64", "one"), ("float64", "two")):
+        files[types] = CacheFiles(str(tmp_path), "kernel", "stamp")
+        files[types]._load_index = dict  # type: ignore[method-assign]
+        files[types].save(types, code)
+    assert len(list(tmp_path.glob("*.nbc"))) == 2
+    later = CacheFiles(str(tmp_path), "kernel", "stamp")
+    assert (later.load("int64"), later.load("float64")) == (None, "two")
+    later.save("int64", "one")
+    assert (later.load("int64"), later.load("float64")) == ("one", "two")
