@@ -166,6 +166,7 @@ class Responder:
         if self.current is not None and self.current.is_dir():
             summary = summarise(self.model, lossless=self.conditions.lossless, overrun=overrun)
             summary.vantage, summary.vantage_run = self.vantage, int(self.model.settings[state.RUN])
+            summary.ended_ns = [time.time_ns()]
             self._written()
             self._writing = self._disk.submit(self._write, self.current, self.record, self.log, summary)
         self.current, self.log = None, None

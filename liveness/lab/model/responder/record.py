@@ -42,6 +42,7 @@ SUMMARY: Final = "record.json"
 EVENTS: Final = 256
 
 MOST_MS: Final = 3_600_000
+MOST_SESSIONS: Final = 100_000
 
 Counts = dict[str, int]
 Time = Annotated[int, Meta(ge=0, le=MAX_START_NS)]
@@ -83,10 +84,13 @@ class Summary(Struct, kw_only=True, forbid_unknown_fields=True):
     """Probes that the log of the run lacks, because too many came at once."""
     slowest_ms: Annotated[int, Meta(ge=0, le=MOST_MS)] = 0
     """How much after its time a reply was sent at most, because the responder was busy."""
+    ended_ns: Annotated[list[Time], Meta(max_length=MOST_SESSIONS)] = []
+    """When the sessions of the run ended: replies that waited then were never sent."""
 
     def add(self, other: "Summary") -> None:
         """Add the counts of an earlier session."""
         self.slowest_ms = max(self.slowest_ms, other.slowest_ms)
+        self.ended_ns = [*other.ended_ns, *self.ended_ns][-MOST_SESSIONS:]
         self.lossless = self.lossless and other.lossless
         for name in ("packets", "overrun", "replies", "duplicates", "noise", "unlogged"):
             setattr(self, name, getattr(self, name) + getattr(other, name))

@@ -151,7 +151,7 @@ def check_survey(path: Path, population: Population) -> SurveyComparison:
             population,
             clock,
             schedule,
-            listening_of(schedule, matrix, arrivals, len(run.blocks)),
+            listening_of(schedule, matrix, arrivals, len(run.blocks), summary.ended_ns),
             summary.slowest_ms * 1_000_000,
             view_in(population, summary),
         )

@@ -1,4 +1,7 @@
-"""When a survey listened for replies, by its own record: a probe counts as sent only if its reply could be received."""
+"""When late replies could be received: the survey listened, by its own record, and the far end was still there.
+
+A probe counts as sent only if its reply could be received.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,18 +23,30 @@ class Listening:
     start_ns: int
     part_ns: float
     parts: NDArray[np.bool_]
+    ended_ns: NDArray[np.int64]
+    """When the sessions of the far end ended, sorted: replies that waited then were never sent."""
 
-    def heard(self, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return whether the survey listened at each time, in the part before it and in the part after it."""
+    def heard(self, asked_ns: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return whether each reply could be received: to a probe that arrived at `asked_ns`, due at `times_ns`.
+
+        The survey has to have listened in the part of its time, in the part before it and in the part after it.
+        """
+        same_session = np.searchsorted(self.ended_ns, asked_ns) == np.searchsorted(self.ended_ns, times_ns)
         place = ((times_ns - self.start_ns) // self.part_ns).astype(np.int64)
         known = (place >= 1) & (place < len(self.parts) - 1)
         place = np.where(known, place, 1)
-        heard: NDArray[np.bool_] = known & self.parts[place - 1] & self.parts[place] & self.parts[place + 1]
+        listened = self.parts[place - 1] & self.parts[place] & self.parts[place + 1]
+        heard: NDArray[np.bool_] = known & listened & same_session
         return heard
 
 
-def listening_of(schedule: Schedule, matrix: Matrix, arrivals: list[Arrivals], blocks: int) -> Listening:
-    """Return when a survey listened: in each part in which a probe arrived that it recorded as sent."""
+def listening_of(
+    schedule: Schedule, matrix: Matrix, arrivals: list[Arrivals], blocks: int, ended_ns: list[int]
+) -> Listening:
+    """Return when a survey listened: in each part in which a probe arrived that it recorded as sent.
+
+    The sessions of the far end ended at `ended_ns`.
+    """
     part_ns = schedule.interval_ns / PARTS
     parts = np.zeros((schedule.rounds + 1) * PARTS, np.bool_)
     for probe, came in zip(schedule.probes, arrivals, strict=True):
@@ -43,4 +58,4 @@ def listening_of(schedule: Schedule, matrix: Matrix, arrivals: list[Arrivals], b
             parts[np.clip(place, 0, len(parts) - 1)] = True
     # Nothing is sent in the interval after the last round, in which the survey still listens if it did to the end.
     parts[-PARTS:] = parts[-2 * PARTS : -PARTS][-2:].any()
-    return Listening(schedule.start_ns, part_ns, parts)
+    return Listening(schedule.start_ns, part_ns, parts, np.sort(np.array(ended_ns, np.int64)))

@@ -67,7 +67,7 @@ def truth_of_block(
     slowest_ns: int,
     view: View | None = None,
 ) -> BlockTruth:
-    """Return the truth about a block for probe `number`. Late replies when nobody listened are open to be missed.
+    """Return the truth about a block for probe `number`. Late replies that nobody could receive are open to be missed.
 
     The far end sent replies up to `slowest_ns` after their time: near the interval, that decides which are late. `view`
     is the place from which the survey was sent, where not all see the same.
@@ -105,7 +105,7 @@ def truth_of_block(
         arrived=arrived,
         positive=spread(direct & ~late, 0, np.bool_),
         expected=spread(state, QUIET, np.uint8),
-        open=spread(near | (late & ~listening.heard(rows["time_ns"] + delay_ns)), 0, np.bool_),
+        open=spread(near | (late & ~listening.heard(rows["time_ns"], rows["time_ns"] + delay_ns)), 0, np.bool_),
         lost=spread(direct & (outcome != POSITIVE), 0, np.bool_),
         event=spread(events, 0, np.bool_),
         model_ns=spread(model_ns, NONE_YET, np.int64),

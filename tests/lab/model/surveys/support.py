@@ -17,6 +17,7 @@ from liveness.lab.model.population.load import Population
 from liveness.lab.model.responder.bytes import flat_bytes
 from liveness.lab.model.responder.conditions import Conditions
 from liveness.lab.model.responder.probe_log import ProbeLog
+from liveness.lab.model.responder.queue import forget
 from liveness.lab.model.responder.record import Record, summarise
 from liveness.lab.model.responder.respond import emit, respond_block
 from liveness.lab.model.responder.state import SLOT_BYTES, make_model
@@ -76,6 +77,8 @@ class Surveyor:
     """Pairs of address and round that are left out."""
     place: str = ""
     """The vantage point from which it is taken; by default none, which sees all."""
+    lab_ends: tuple[int, ...] = ()
+    """Rounds at whose beginning a new lab takes the place of the last one, and nobody sends what waited there."""
 
     def __post_init__(self) -> None:
         """Choose a slot for each address."""
@@ -105,6 +108,8 @@ class Surveyor:
         step_ns = self.interval_ns // STEPS
         for number in range(self.rounds + 2):  # the last two are for late replies
             begin_ns = REAL_NS + number * self.interval_ns
+            if number in self.lab_ends:
+                forget(model)
             due_ns = begin_ns + self.phases_ms[order].astype(np.int64) * 1_000_000
             edges = np.searchsorted(due_ns, begin_ns + np.arange(STEPS + 1) * step_ns)
             edges[-1] = len(order)
@@ -121,6 +126,7 @@ class Surveyor:
         log.write()
         summary = summarise(model, lossless=self.conditions.lossless, overrun=0)
         summary.vantage = self.place
+        summary.ended_ns = [REAL_NS + number * self.interval_ns for number in self.lab_ends]
         Record().write(path, summary, "name: x\n")
         self._write(path)
         return path

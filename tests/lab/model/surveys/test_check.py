@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from liveness.errors import UsageError
 from liveness.lab.model.population.load import Population, parse_population
 from liveness.lab.model.responder.conditions import parse_conditions
-from liveness.lab.model.responder.record import SUMMARY
+from liveness.lab.model.responder.record import SUMMARY, read_summary
 from liveness.lab.model.surveys.check import SurveyComparison, check_survey
 from liveness.lab.model.surveys.sequences import ONES, ONES_REPAIRED, PERIODS, PERIODS_REPAIRED, SENT, figures_of
 from liveness.lab.source import RECORD_FOLDER
@@ -130,6 +131,23 @@ def test_late_replies_are_late_and_not_silent(tmp_path: Path) -> None:
     with_late = int(np.unpackbits(np.fromfile(run / plane_name("icmp", "late"), np.uint8)).sum())
     assert with_late > 1000
     assert judged(run).probes[0].contradictions == 0  # delays are of the record, answers of the model
+
+
+def test_late_replies_that_waited_when_their_lab_ended_are_not_missed(tmp_path: Path) -> None:
+    late = ", late: {hosts: 0.3, replies: 0.6, up_to: 40m}"  # of the model: up to four seconds, some four rounds
+    resumed = 30
+    left_out = np.zeros((4 * 256, ROUNDS), np.bool_)
+    left_out[:, resumed - 1] = True  # a survey that is resumed counts the interval before its end as not sent
+    surveyor = Surveyor(population(late), chosen(4), ROUNDS, INTERVAL_NS, not_sent=left_out, lab_ends=(resumed,))
+    run = surveyor.run(tmp_path / "run")
+    comparison = judged(run, late)
+    (icmp,) = comparison.probes
+    assert comparison.equal, icmp.examples
+    record = run / RECORD_FOLDER / SUMMARY
+    summary = read_summary(run)
+    summary.ended_ns = []
+    record.write_bytes(msgspec.json.encode(summary))
+    assert judged(run, late).probes[0].wrong > 0
 
 
 def test_a_survey_is_judged_by_what_its_place_sees(tmp_path: Path) -> None:
