@@ -61,6 +61,20 @@ class Layers:
 
 
 @dataclass(frozen=True, slots=True)
+class Funnels:
+    """A funnel for each group: bars side by side, one for each stage, that get shorter from stage to stage."""
+
+    groups: Sequence[str]
+    stages: Mapping[str, Sequence[float | None]]
+    """Shares by stage, one for each group."""
+    published: Mapping[str, Mapping[int, float]]
+    """Published shares by stage and by the index of the group."""
+    published_name: str
+    x_label: str
+    y_label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Heatmap:
     """A square matrix of shares, with published values in parentheses."""
 

@@ -21,10 +21,25 @@ class Scanned:
     """Spoke another one."""
 
     @property
+    def acknowledges(self) -> float:
+        """Share of the SYN-ACKs whose sender acknowledged data."""
+        return self.acknowledged / self.syn_ack
+
+    @property
+    def speaks(self) -> float:
+        """Share of the SYN-ACKs whose sender sent data of a protocol that LZR knows."""
+        return (self.expected + self.unexpected) / self.syn_ack
+
+    @property
+    def speaks_protocol(self) -> float:
+        """Share of the SYN-ACKs whose sender spoke the protocol that the port is assigned to."""
+        return self.expected / self.syn_ack
+
+    @property
     def words(self) -> str:
         """The shares of the SYN-ACKs as a table prints them."""
-        spoke, other = self.expected / self.syn_ack, self.unexpected / self.syn_ack
-        return f"{spoke:.0%} answer, {other:.1%} payload, {self.closed / self.syn_ack:.0%} closed"
+        other, closed = self.unexpected / self.syn_ack, self.closed / self.syn_ack
+        return f"{self.speaks_protocol:.0%} answer, {other:.1%} payload, {closed:.0%} closed"
 
 
 FULL_SCANS: Final = {

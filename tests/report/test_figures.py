@@ -3,6 +3,7 @@
 import re
 import warnings
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,10 +26,12 @@ from liveness.analysis.measures.reply_types import REPLY_TYPES
 from liveness.analysis.measures.taxonomy import TAXONOMY
 from liveness.analysis.measures.transport import TRANSPORT
 from liveness.analysis.numbers import in_words
+from liveness.analysis.results import analyze_runs
 from liveness.report.figures.drawers import figures_across, figures_of
 from liveness.report.figures.drawing import Drawing
 from liveness.report.figures.style import FONT, HATCHES, drawable, styled
 from liveness.space.intervals import Intervals
+from tests.applications.talked import talked
 from tests.populations import BASE, Population, town
 from tests.report.legible import every_word_is_legible
 from tests.report.runs import HOSTILE, full, results, run_of, weekly
@@ -374,3 +377,29 @@ def test_no_grid_runs_through_the_numbers_of_patterns() -> None:
         assert box is not None
         assert box.get_facecolor()[:3] == (1.0, 1.0, 1.0)
         assert number.get_window_extent().y1 < top.get_window_extent().y1
+
+
+def test_a_run_that_talked_to_services_has_its_layers(tmp_path: Path) -> None:
+    """Two layers more than others have: drawing them needs as many colours and hatches."""
+    layers = bars(figures(analyze_runs([talked(tmp_path)]).runs[0])["figure-1-funnel"])
+    assert list(layers)[-2:] == ["layer:tcp_application_active", "layer:tcp_application_alive"]
+
+
+def test_bars_of_a_ports_funnel_are_shares_of_its_syn_acks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing = figures(analyze_runs([talked(tmp_path)]).runs[0])["applications-funnel"]
+    drawn = {gid.split("\n")[0]: bar.get_height() for gid, bar in bars(drawing).items()}
+    assert drawn == pytest.approx(
+        {
+            "SYN-ACK:22": 1,
+            "acknowledges:22": 2 / 4,
+            "speaks:22": 2 / 4,
+            "speaks the protocol:22": 2 / 4,
+            "SYN-ACK:80": 1,
+            "acknowledges:80": 4 / 5,
+            "speaks:80": 3 / 5,
+            "speaks the protocol:80": 1 / 5,
+        }
+    )
+    marked = [height for _, height in marks(drawing.figure.axes[0])]  # LZR has port 80 and not 22
+    assert marked == pytest.approx([55 / 62.6, (54.66 + 0.238) / 62.6, 54.66 / 62.6])
+    every_word_is_legible(drawing, monkeypatch)

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from liveness.analysis.counting.states import RunStates
-from liveness.analysis.formula import Formula, formulas
+from liveness.analysis.figures import Figure, Funnels
+from liveness.analysis.formula import Formula, formulas, share
 from liveness.analysis.measure import Measure, RunResults
-from liveness.analysis.numbers import in_words, named_formulas
-from liveness.analysis.tables import Column, Table
+from liveness.analysis.numbers import count, in_words, named_formulas, percent
+from liveness.analysis.tables import Cell, Column, Share, Table
 from liveness.applications.registry import ENTRIES
 from liveness.reference.izhikevich_2021 import FULL_SCANS, LABEL
 from liveness.replies import Kind
+
+SOURCE: Final = f"{LABEL}: shares of the SYN-ACKs in full scans of June 2020 (Izhikevich et al., table 4)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,20 @@ class PortTalks:
     payload: Annotated[int, Formula("data of another protocol")]
     answer: Annotated[int, Formula("data of the port's protocol")]
 
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The numbers of addresses at the STAGES of the funnel."""
+        speaks = self.payload + self.answer
+        return self.syn_ack, self.acked + speaks, speaks, self.answer
+
+
+STAGES: Final = {
+    "SYN-ACK": "a SYN-ACK on this port",
+    "acknowledges": "acked, payload or answer; on ports where the server speaks first, payload or answer",
+    "speaks": "payload or answer",
+    "speaks the protocol": "answer",
+}
+"""The stages of the funnel of a port, with their formulas."""
 
 Applications = dict[int, PortTalks]
 
@@ -56,13 +73,18 @@ def tables(value: Applications | None, run: RunResults) -> Iterator[Table]:
     if value is None:
         return
     names = list(formulas(PortTalks))
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for port, talks in value.items():
         published = FULL_SCANS.get(port)
         spoke = run.sampled(talks.answer, talks.syn_ack)
         outcomes = [getattr(talks, name) for name in names]
         rows.append((str(port), *outcomes, spoke, published.words if published else ""))
-    yield Table(
+    yield _outcomes(rows, names, run)
+    yield _funnel_table(value, run)
+
+
+def _outcomes(rows: list[tuple[Cell, ...]], names: list[str], run: RunResults) -> Table:
+    return Table(
         "applications",
         "Applications of TCP",
         (
@@ -73,11 +95,72 @@ def tables(value: Applications | None, run: RunResults) -> Iterator[Table]:
         ),
         rows,
         [
-            f"{LABEL}: shares of the SYN-ACKs in full scans of June 2020 (Izhikevich et al., table 4).",
+            SOURCE,
             *named_formulas(formulas(PortTalks)),
             *run.sampling_notes(),
         ],
     )
 
 
-APPLICATIONS = Measure("applications", applications, tables)
+def _published(port: int) -> tuple[float, ...]:
+    """Return LZR's shares of a port's SYN-ACKs at the STAGES after the first; empty if it gives none."""
+    known = FULL_SCANS.get(port)
+    return (known.acknowledges, known.speaks, known.speaks_protocol) if known else ()
+
+
+def _funnel_table(value: Applications, run: RunResults) -> Table:
+    """Return a row for each port and stage of its funnel, with the published share."""
+    rows: list[tuple[Cell, ...]] = []
+    for port, talks in value.items():
+        published = (None, *(_published(port) or [None] * (len(STAGES) - 1)))
+        for stage, number, theirs in zip(STAGES, talks.stages, published, strict=True):
+            lzr = None if theirs is None else Share(theirs)
+            rows.append((str(port), stage, number, run.sampled(number, talks.syn_ack), lzr))
+    columns = (
+        Column("port"),
+        Column("stage"),
+        Column("addresses", "addresses"),
+        Column("/ SYN-ACK", "share", "SYN-ACK", "share of SYN-ACK"),
+        Column(LABEL, "share", "SYN-ACK", "published"),
+    )
+    notes = [SOURCE, *named_formulas(STAGES), *run.sampling_notes()]
+    return Table("applications_funnel", "From the SYN-ACK to the protocol, by port", columns, rows, notes)
+
+
+def figures(value: Applications | None, run: RunResults) -> Iterator[Figure]:
+    """Yield the funnels of all ports; nothing if nobody was talked to."""
+    del run
+    if value is None:
+        return
+    ports = list(value)
+    shares = {
+        stage: [share(talks.stages[place], talks.syn_ack) for talks in value.values()]
+        for place, stage in enumerate(STAGES)
+    }
+    published = {
+        stage: {at: _published(port)[place] for at, port in enumerate(ports) if _published(port)}
+        for place, stage in enumerate([*STAGES][1:])
+    }
+    described = "; ".join(
+        f"port {port}: {count(talks.syn_ack)} SYN-ACK, "
+        + ", ".join(f"{percent(shares[stage][at])} {stage}" for stage in [*STAGES][1:])
+        for at, (port, talks) in enumerate(value.items())
+    )
+    yield Figure(
+        "applications-funnel",
+        "From the SYN-ACK to the protocol, by port",
+        f"Bars for each port, as shares of the addresses that sent a SYN-ACK on it. {described}.",
+        ["Shares of the addresses that sent a SYN-ACK on the port.", SOURCE, *named_formulas(STAGES)],
+        Funnels(
+            groups=[f"{port}\n{count(talks.syn_ack)}" for port, talks in value.items()],
+            stages=shares,
+            published=published,
+            published_name=LABEL,
+            x_label="TCP port, and addresses that sent a SYN-ACK on it",
+            y_label="share of these addresses",
+        ),
+        "applications_funnel",
+    )
+
+
+APPLICATIONS = Measure("applications", applications, tables, figures)

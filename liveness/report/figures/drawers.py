@@ -11,6 +11,7 @@ from liveness.analysis.figures import (
     Bars,
     Cumulative,
     Figure,
+    Funnels,
     GainCurves,
     Heatmap,
     Layers,
@@ -40,6 +41,7 @@ from liveness.report.figures.funnel import draw_layers
 from liveness.report.figures.heatmap import draw_heatmap
 from liveness.report.figures.origins import draw_gain_curves, draw_relative_rates
 from liveness.report.figures.over_time import draw_activity, draw_downtime
+from liveness.report.figures.port_funnels import draw_funnels
 from liveness.report.figures.rasters import draw_block_raster, draw_outage_raster
 from liveness.report.figures.space_map import draw_space_map
 from liveness.report.figures.style import styled
@@ -60,6 +62,7 @@ DRAWERS: Final[dict[type, Callable[[Any], Canvas]]] = {
     Curves: draw_curves,
     Density: draw_density,
     Downtime: draw_downtime,
+    Funnels: draw_funnels,
     GainCurves: draw_gain_curves,
     Heatmap: draw_heatmap,
     Layers: draw_layers,

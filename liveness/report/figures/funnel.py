@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from liveness.analysis.figures import Layers
 from liveness.report.figures.bars import MARK, published_key
 from liveness.report.figures.drawing import panel
-from liveness.report.figures.style import BLUE, GREEN, HATCHES, INK, ORANGE, PURPLE, SKY
+from liveness.report.figures.style import BLUE, GREEN, HATCHES, INK, ORANGE, PURPLE, RED, SKY, YELLOW
 
-COLOURS: Final = (SKY, BLUE, GREEN, ORANGE, PURPLE)
+COLOURS: Final = (SKY, BLUE, GREEN, ORANGE, PURPLE, YELLOW, RED)
 COLUMN_ENDS: Final = (0.84, 1.06, 1.30)
 """Right ends of the columns of numbers next to the bars."""
 
@@ -21,8 +21,8 @@ def draw_layers(content: Layers) -> Figure:
     for place, (name, share) in enumerate(zip(content.ids, content.shares, strict=True)):
         width = share or 0.0
         bar = axes.barh(
-            place, width, 0.66, left=-width / 2, color=COLOURS[place], edgecolor=INK, linewidth=0.7,
-            hatch=HATCHES[place],
+            place, width, 0.66, left=-width / 2, color=COLOURS[place % len(COLOURS)], edgecolor=INK, linewidth=0.7,
+            hatch=HATCHES[place % len(HATCHES)],
         )  # fmt: skip
         bar.patches[0].set_gid(f"layer:{name}")
         for heading, at in columns.items():
