@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the registry: the name in configs, which is that of its file in this folder, and the port."""
+    """One line of the registry: the name in configs, which is that of its file in this folder, port and protocol."""
 
     name: str
     port: int
+    protocol: str
+    """The name of its protocol in the table of fingerprints."""
 
     @property
     def probe(self) -> str:
@@ -26,7 +28,13 @@ class Entry:
         return f"tcp/{self.port}"
 
 
-ENTRIES: Final = (Entry("ssh", 22), Entry("telnet", 23), Entry("http", 80), Entry("tls", 443), Entry("cwmp", 7547))
+ENTRIES: Final = (
+    Entry("ssh", 22, "ssh"),
+    Entry("telnet", 23, "telnet"),
+    Entry("http", 80, "http"),
+    Entry("tls", 443, "tls"),
+    Entry("cwmp", 7547, "http"),
+)
 """Every application. A kernel knows it by its place here."""
 
 NAMES: Final = tuple(entry.name for entry in ENTRIES)

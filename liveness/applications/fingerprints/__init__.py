@@ -1,0 +1,1 @@
+"""Fingerprints: which protocol the first data of a service belongs to, whatever its port."""
