@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from liveness.config.model import Config
     from liveness.fleet.coordinator import Coordinator
     from liveness.fleet.job import Outcome
-    from liveness.fleet.plan import Work
     from liveness.fleet.store import Store
     from liveness.fleet.vantages import Fleet
+    from liveness.fleet.work import Work
+    from liveness.survey.config import SurveyConfig
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -72,8 +73,8 @@ def run(file: Path, run_id: str | None, *, quiet: bool) -> None:
     """
     from liveness.fleet.coordinator import Coordinator
     from liveness.fleet.placement import connected
-    from liveness.fleet.plan import check_work, secret_of
     from liveness.fleet.plans import find_or_make_plan
+    from liveness.fleet.work import check_work, secret_of
 
     if quiet:
         quieten()
@@ -188,9 +189,8 @@ def fetch(file: Path, run_id: str | None, output: Path, *, partial: bool) -> Non
         print_result(str(directory.path))
     if fetched.missing:
         raise StoppedEarlyError(f"{plan.census}/{plan.run}: missing: {', '.join(fetched.missing)}")
-    cut = [str(each.path) for each in fetched.runs if each.read_manifest().status != "complete"]
-    if cut:
-        raise StoppedEarlyError(f"not complete: {', '.join(cut)}")
+    if fetched.cut:
+        raise StoppedEarlyError(f"not complete: {', '.join(fetched.cut)}")
 
 
 @command.command()
@@ -240,29 +240,34 @@ def _note(line: str) -> None:
 
 
 def _loaded(file: Path) -> "tuple[Fleet, Config]":
-    """Return the vantage file and the config of its census."""
-    from liveness.config.load import as_document, load_config
-    from liveness.files.documents import read_text
+    """Return the vantage file and the config of its census, or that of a census with the fields of its survey."""
+    from liveness.config.model import Config
+
+    fleet, config = _configs(file)
+    return fleet, config if isinstance(config, Config) else config.as_census()
+
+
+def _configs(file: Path) -> "tuple[Fleet, Config | SurveyConfig]":
+    """Return the vantage file, and the config of the census or survey that it names."""
+    from liveness.config.load import load_config
     from liveness.fleet.vantages import load_fleet
+    from liveness.survey.config_files import is_survey_file, load_survey_config
 
     fleet = load_fleet(file)
-    if "survey" in as_document(read_text(Path(fleet.config), "the config"), fleet.config):
-        raise UsageError(
-            f"{fleet.config}: $.survey: a fleet takes censuses: start the shards of a survey with `liveness survey run"
-            " --shards N --shard K`"
-        )
-    return fleet, load_config(fleet.config)
+    config = Path(fleet.config)
+    return fleet, load_survey_config(config) if is_survey_file(config) else load_config(config)
 
 
 def _work(file: Path) -> "Work":
-    """Return the vantage file, the config of its census, and its targets."""
-    from liveness.config.load import read_entries, resolve_targets, skipped_in
-    from liveness.fleet.plan import Work
+    """Return the vantage file, the config of its census or survey, and its targets."""
+    from liveness.config.model import Config
+    from liveness.fleet.work import Work
     from liveness.net.links import in_lab
 
-    fleet, config = _loaded(file)
-    targets = resolve_targets(config, in_lab(), fleet.config)
-    return Work(fleet, config, read_entries(config.targets.allow, skipped_in(config)), targets)
+    fleet, config = _configs(file)
+    if isinstance(config, Config):
+        return Work.of_census(fleet, config, lab=in_lab())
+    return Work.of_survey(fleet, config, lab=in_lab())
 
 
 def _store(fleet: "Fleet") -> "Store":

@@ -15,9 +15,10 @@ from liveness.fleet import layout, marks, opt_outs
 from liveness.fleet.job import FINAL, Outcome
 from liveness.fleet.lease import GRACE_S, Lease, newest_lease
 from liveness.fleet.placement import Facts, Placement
-from liveness.fleet.plan import Plan, PlannedJob, Work
+from liveness.fleet.plan import Plan, PlannedJob
 from liveness.fleet.store import Store, StoreError
 from liveness.fleet.vantages import VantagePoint
+from liveness.fleet.work import Work
 from liveness.version import __version__
 
 LOOK_S: Final = 0.5
@@ -200,7 +201,7 @@ class Coordinator:
     def _is_to_move(self, outcome: Outcome) -> bool:
         """Return whether a job has stopped because its vantage point will not return, and another one can go on."""
         try:
-            if self.plan.mode != "split" or not self._is_lost(outcome.vantage):
+            if not self.plan.moves or not self._is_lost(outcome.vantage):
                 return False
         except StoreError as error:
             self.warn(str(error))
@@ -228,7 +229,7 @@ class Coordinator:
             if planned.job in self._to_move and not self._is_lost(vantage.name):  # the mark was removed
                 self._to_move.discard(planned.job)
             return
-        if self.plan.mode == "replicate":
+        if not self.plan.moves:
             self.placement.forget(planned.job)
             message = f"{vantage.name} is lost ({reason}): its run is missing, nobody replaces it"
             self.outcomes[planned.job] = Outcome(

@@ -14,11 +14,9 @@ from liveness.fleet.download import download
 from liveness.fleet.job import Outcome
 from liveness.fleet.plan import Plan, PlannedJob
 from liveness.fleet.store import Store
+from liveness.fleet.stored_run import Identity, identity_of, unite_runs
 from liveness.optouts.redaction import redact_run
-from liveness.runs.manifest import Vantage
 from liveness.runs.rundir import RunDirectory
-from liveness.runs.shard_union import unite
-from liveness.runs.shards import open_shards, shard_of
 
 MERGED: Final = "merged"
 SHARDS: Final = "shards"
@@ -31,6 +29,11 @@ class Fetched:
 
     runs: Sequence[RunDirectory]
     missing: Sequence[str]
+
+    @property
+    def cut(self) -> Sequence[str]:
+        """The directories of runs that are not complete."""
+        return [str(run.path) for run in self.runs if identity_of(run.path).status != "complete"]
 
 
 def fetch(store: Store, plan: Plan, output: Path, *, partial: bool, note: Callable[[str], None]) -> Fetched:
@@ -58,17 +61,15 @@ def fetch(store: Store, plan: Plan, output: Path, *, partial: bool, note: Callab
         result = results[planned.job]
         path = output / SHARDS / str(planned.shard) if plan.mode == "split" else output / planned.vantage
         if path.exists():
-            run = RunDirectory.open(path)
-            _check_same(run, plan, planned, result)
-            runs.append(run)
+            _check_same(path, plan, planned, result)
+            runs.append(RunDirectory(path))
             continue
         runs.append(download(store, layout.of_job(plan.census, plan.run, planned.job), result, path))
         note(f"{planned.job}: {path}")
     _without_opted_out(store, plan, runs, output)
     if plan.mode == "replicate":
         return Fetched(runs, missing)
-    united = unite(open_shards([run.path for run in runs], partial=partial), merged)
-    return Fetched([united], missing)
+    return Fetched([unite_runs([run.path for run in runs], merged, partial=partial)], missing)
 
 
 def _check(plan: Plan, missing: Sequence[str], cut: Sequence[str], *, partial: bool) -> None:
@@ -81,17 +82,12 @@ def _check(plan: Plan, missing: Sequence[str], cut: Sequence[str], *, partial: b
         raise UsageError(f"{name}: {'; '.join(reasons)}: wait for them, or give --partial to fetch the rest")
 
 
-def _check_same(run: RunDirectory, plan: Plan, planned: PlannedJob, result: Outcome) -> None:
+def _check_same(path: Path, plan: Plan, planned: PlannedJob, result: Outcome) -> None:
     """Raise UsageError if a run that was fetched before is not the one of this job."""
-    manifest = run.read_manifest()
-    vantage = manifest.vantage.name if isinstance(manifest.vantage, Vantage) else ""
-    index, of = shard_of(manifest.config)
-    found = (manifest.name, manifest.run_id, vantage, index, of)
-    if found != (plan.census, plan.run, result.vantage, planned.shard, planned.shards):
-        raise UsageError(
-            f"{run.path}: another run, {manifest.name}/{manifest.run_id} of {vantage or 'no vantage point'}, shard"
-            f" {index} of {of}: give another directory with -o"
-        )
+    found = identity_of(path)
+    wanted = Identity(plan.census, plan.run, result.vantage, planned.shard, planned.shards, found.status)
+    if found != wanted:
+        raise UsageError(f"{path}: another run, {found.label}: give another directory with -o")
 
 
 def _without_opted_out(store: Store, plan: Plan, runs: Sequence[RunDirectory], output: Path) -> None:

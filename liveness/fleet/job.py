@@ -1,4 +1,4 @@
-"""Job of a fleet: what a worker needs to take one part of a census, and how that ended."""
+"""Job of a fleet: what a worker needs to take one part of a census or survey, and how that ended."""
 
 from typing import Any, Final, Literal
 
@@ -12,11 +12,13 @@ State = Literal["complete", "partial", "stopped", "failed", "refused", "lost"]
 """How a job ended. complete and partial (cancelled) are stored; stopped and failed may go on with the same command;
 refused: it was not begun; lost: another worker has it."""
 
+Kind = Literal["census", "survey"]
+
 FINAL: Final = ("complete", "partial")
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """One part of a census at one vantage point, self-contained: it is sent to a worker as JSON.
+    """One part of a census or survey at one vantage point, self-contained: it is sent to a worker as JSON.
 
     `job` is ``<vantage>/<k>-of-<N>`` as planned; `vantage` is where it is done, which differs after a move.
     """
@@ -33,6 +35,9 @@ class Job(Struct, frozen=True, kw_only=True):
     config: dict[str, Any]
     """Config of the scan, without what is written at the vantage point: lists of targets, secret, output."""
     targets_sha256: str
+    kind: Kind = "census"
+    blocks_sha256: str = ""
+    """Digest of the list of /24s of a survey."""
     replicated: bool
     version: str
     store: StorePlace

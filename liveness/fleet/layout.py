@@ -6,6 +6,7 @@
     <census>/opt-outs/<SHA-256>.txt                   each of them as it was published
     <census>/drained/<vantage>.json                   a vantage point that gets no more work
     <census>/<run>/plan.json, targets.txt             jobs of a run, and their targets
+    <census>/<run>/blocks.csv                         the /24s of a survey
     <census>/<run>/cancelled.json, ended.json
     <census>/<run>/<vantage>/<k>-of-<N>/lease-0001.json, lease-0002.json, …
     <census>/<run>/<vantage>/<k>-of-<N>/moved.json    who takes over from a lost vantage point
@@ -18,6 +19,8 @@ from typing import Final
 
 PLAN: Final = "plan.json"
 TARGETS: Final = "targets.txt"
+BLOCKS: Final = "blocks.csv"
+"""The /24s of a survey."""
 CANCELLED: Final = "cancelled.json"
 ENDED: Final = "ended.json"
 RESULT: Final = "result.json"

@@ -10,8 +10,9 @@ import time
 from liveness.config.checks import NAME
 from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.fleet import layout, marks
-from liveness.fleet.plan import Plan, Work
+from liveness.fleet.plan import Plan
 from liveness.fleet.store import Store
+from liveness.fleet.work import Work
 from liveness.runs.rundir import check_names, new_run_id
 from liveness.space.prefixes import parse_lines
 
@@ -34,7 +35,8 @@ def find_or_make_plan(work: Work, store: Store, run: str | None) -> tuple[Plan, 
         if run is not None:
             raise UsageError(f"{run}: this run was planned with another config or vantage file: give another --run-id")
     plan = work.plan(run or new_run_id(), time.time())
-    store.put(layout.of_run(census, plan.run, layout.TARGETS), work.entries)
+    for file, content in work.files.items():
+        store.put(layout.of_run(census, plan.run, file), content)
     if not store.create_document(layout.of_run(census, plan.run, layout.PLAN), plan):
         raise RefusedError(f"{plan.run}: another command has begun this run at the same moment: run this again")
     return plan, True
@@ -89,6 +91,8 @@ def _check_work(work: Work, store: Store, plan: Plan) -> None:
     name = layout.of_run(plan.census, plan.run, layout.PLAN)
     mine = work.plan(plan.run, time.time())
     starts = (plan.start_at, mine.start_at) if work.fleet.start is not None else ()
+    if plan.blocks_sha256 != mine.blocks_sha256:
+        raise LivenessError(f"{store.url}: {name}: a damaged plan: its /24s are not those of this survey")
     if (plan.mode, plan.jobs) != (mine.mode, mine.jobs) or len(set(starts)) > 1:
         raise LivenessError(f"{store.url}: {name}: a damaged plan: its jobs are not those of this vantage file")
     name = layout.of_run(plan.census, plan.run, layout.TARGETS)

@@ -31,7 +31,7 @@ from liveness.fleet.lease import Holder, LostError
 from liveness.fleet.liaison import Liaison
 from liveness.fleet.store import Store, StoreError
 from liveness.fleet.upload import Upload, remove_others
-from liveness.fleet.workplace import LOG, OPT_OUTS, OUTCOME, READABLE, TARGETS, Workplace
+from liveness.fleet.workplace import BLOCKS, LOG, OPT_OUTS, OUTCOME, READABLE, TARGETS, Workplace
 from liveness.optouts.redaction import redact_run
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 
@@ -112,14 +112,21 @@ class Runner:
 
     def _fetch_targets(self) -> None:
         """Fetch the targets, whose order all vantage points must have in common, and write the config."""
-        kept = self.workplace.read(TARGETS)
-        if kept is None or hashlib.sha256(kept).hexdigest() != self.job.targets_sha256:
-            name = layout.of_run(self.job.census, self.job.run, layout.TARGETS)
-            content = self._patiently(lambda: self.store.get(name))
-            if content is None or hashlib.sha256(content).hexdigest() != self.job.targets_sha256:
-                raise LivenessError(f"{self.store.url}: {name}: not the targets of the plan: its SHA-256 differs")
-            self.workplace.write(TARGETS, content, READABLE)
+        self._fetch_file(TARGETS, self.job.targets_sha256)
+        if self.job.kind == "survey":
+            self._fetch_file(BLOCKS, self.job.blocks_sha256)
         self.workplace.write_config()
+
+    def _fetch_file(self, file: str, digest: str) -> None:
+        """Fetch a file of the plan, unless it is here already. LivenessError if it is not as it was planned."""
+        kept = self.workplace.read(file)
+        if kept is not None and hashlib.sha256(kept).hexdigest() == digest:
+            return
+        name = layout.of_run(self.job.census, self.job.run, file)
+        content = self._patiently(lambda: self.store.get(name))
+        if content is None or hashlib.sha256(content).hexdigest() != digest:
+            raise LivenessError(f"{self.store.url}: {name}: not the {file} of the plan: its SHA-256 differs")
+        self.workplace.write(file, content, READABLE)
 
     def _scan_and_store(self, liaison: Liaison, holder: Holder) -> Outcome:
         liaison.renew_now("scanning")
@@ -174,10 +181,10 @@ class Runner:
     def _running(self) -> tuple[int, int] | None:
         """Return what distinguishes the manifest of a scan at work from a later one; None if the scan has ended."""
         try:
-            if self.workplace.run.read_manifest().status != "running":
-                return None
             found = (self.workplace.run.path / MANIFEST_FILE).stat()
-        except (OSError, LivenessError):
+        except OSError:
+            return None
+        if self.workplace.status() != "running":
             return None
         return found.st_ino, found.st_mtime_ns
 

@@ -73,7 +73,7 @@ def _job_status(store: Store, plan: Plan, planned: PlannedJob, lost: set[str], l
     state: JobState = "planned"
     if result is not None:
         state = "partial" if result.state == "partial" else "complete"
-    elif vantage in lost and plan.mode == "replicate":
+    elif vantage in lost and not plan.moves:
         state = "missing"
     elif lease is not None and lease.vantage == vantage:
         state = "stopped" if lease.state == "stopped" else "silent"

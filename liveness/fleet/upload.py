@@ -13,9 +13,10 @@ from liveness.errors import LivenessError
 from liveness.files.directory import Directory
 from liveness.fleet.layout import FILES
 from liveness.fleet.store import Store
+from liveness.planes.live import ROUNDS_FOLDER
 from liveness.runs.rundir import CHECKPOINT_FILE, KEY_FILE, LOCK_FILE, MANIFEST_FILE, SEGMENTS, RunDirectory
 
-LEFT_OUT: Final = frozenset({CHECKPOINT_FILE, KEY_FILE, LOCK_FILE, SEGMENTS})
+LEFT_OUT: Final = frozenset({CHECKPOINT_FILE, KEY_FILE, LOCK_FILE, SEGMENTS, ROUNDS_FOLDER})
 """The key of a run does not leave its machine; the others are of no use elsewhere."""
 PLACE: Final = re.compile(r"\d{4,}(\.\d+)?", re.ASCII)
 """The last part of the prefix of a stored run."""

@@ -10,17 +10,27 @@ from typing import Final
 
 import msgspec
 
+from liveness.config.units import Duration, StartTime
 from liveness.errors import LivenessError, RefusedError
 from liveness.files import locks
 from liveness.files.directory import Directory
 from liveness.files.documents import decoded
 from liveness.files.reading import read_below
 from liveness.files.yaml import dump_yaml
+from liveness.fleet import layout
 from liveness.fleet.job import Job, Outcome
+from liveness.fleet.plan import time_of
+from liveness.fleet.stored_run import identity_of
+from liveness.planes.blocks import read_blocks
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
+from liveness.space.intervals import Intervals
+from liveness.space.prefixes import parse_lines
 
 CONFIG: Final = "config.yaml"
-TARGETS: Final = "targets.txt"
+TARGETS: Final = layout.TARGETS
+BLOCKS: Final = layout.BLOCKS
+BLOCKED: Final = "blocked.txt"
+"""Addresses of the /24s of a survey that were blocked when it was planned."""
 OPT_OUTS: Final = "opt-outs.txt"
 SECRET: Final = "secret"  # noqa: S105 - the name of a file
 OUTCOME: Final = "outcome.json"
@@ -107,19 +117,34 @@ class Workplace:
     def write_config(self) -> None:
         """Write the config of the scan, with the files of this directory in it; the lists are there already."""
         job = self.job
-        targets = {"allow": [str(self.path / TARGETS)], "opt_outs": [str(self.path / OPT_OUTS)]}
-        document = {**job.config, "targets": targets, "output": str(self.path / RUNS)}
+        opt_outs = [str(self.path / OPT_OUTS)]
+        document = {**job.config, "output": str(self.path / RUNS)}
         document |= {"shard": {"index": job.shard, "of": job.shards}, "vantage": job.vantage}
-        document |= {"start_at": job.start_at, "start_offset": job.offset}
+        if job.kind == "survey":
+            blocked = self._blocked()
+            document["targets"] = {"block": [str(self.path / BLOCKED)], "opt_outs": opt_outs}
+            document["survey"] = {**job.config["survey"], "blocks": str(self.path / BLOCKS)}
+            document["start_at"] = time_of(StartTime(job.start_at).seconds + Duration(job.offset).seconds)
+            self.write(BLOCKED, "".join(f"{entry}\n" for entry in blocked.entries()).encode(), READABLE)
+        else:
+            document["targets"] = {"allow": [str(self.path / TARGETS)], "opt_outs": opt_outs}
+            document |= {"start_at": job.start_at, "start_offset": job.offset}
         if job.secret:
             self.write(SECRET, bytes.fromhex(job.secret))
             document["secret"] = str(self.path / SECRET)
         self.write(CONFIG, dump_yaml(document).encode(), READABLE)
 
+    def _blocked(self) -> Intervals:
+        """Return the addresses of a survey's /24s that are none of its targets."""
+        content = (self.read(TARGETS) or b"").decode("ascii", "replace")
+        targets = parse_lines(content.splitlines(), str(self.path / TARGETS))
+        return read_blocks(self.path / BLOCKS).intervals.difference(targets)
+
     def words(self) -> list[str]:
         """Return the command that begins the scan, or resumes it."""
         begin = self.job.command or (sys.executable, "-m", "liveness")
-        words = [*begin, "scan", "-q", "--metrics-file", str(self.path / METRICS)]
+        command = ("survey", "run") if self.job.kind == "survey" else ("scan",)
+        words = [*begin, *command, "-q", "--metrics-file", str(self.path / METRICS)]
         run = self.run
         if (run.path / MANIFEST_FILE).is_file():
             return [*words, "--resume", str(run.path)]
@@ -127,10 +152,14 @@ class Workplace:
 
     def is_complete(self) -> bool:
         """Return whether the run is complete."""
+        return self.status() == "complete"
+
+    def status(self) -> str | None:
+        """Return the status that the manifest of the run has; None without one that can be read."""
         try:
-            return self.run.read_manifest().status == "complete"
+            return identity_of(self.run.path).status
         except LivenessError:
-            return False
+            return None
 
     def is_scanned(self) -> bool:
         """Return whether a scan is at work on the run, such as one whose runner was killed."""

@@ -1,19 +1,26 @@
 """Logs without opted-out addresses: copies of a run's Parquet files, spools and captures without what is about them."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import replaced
 from liveness.files.reading import open_regular
 from liveness.optouts.packet_addresses import ADDRESSES, index_records
+from liveness.optouts.stage import Stage
 from liveness.packets import pcap
 from liveness.packets.packing import MAX_CAPTURED
 from liveness.replies import REPLY_DTYPE
 from liveness.replylog import parquet, spool
+from liveness.replylog.runlog import PACKETS, REPLIES
+from liveness.runs.manifest import Log, LogFile
+from liveness.runs.optout_record import Change
 from liveness.space.intervals import Intervals
 from liveness.sql.connection import connect, duckdb_errors, first_line, limit_memory
 from liveness.sql.tables import PARQUET, register
@@ -39,6 +46,38 @@ def redact(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
         return _redact_pcap(source, target, blocked)
     except OSError as error:
         raise LivenessError(f"{source}: cannot remove opted-out entries: {error.strerror}") from error
+
+
+def redact_logs(run: Path, stage: Stage, blocked: Intervals) -> list[Change]:
+    """Stage the logs of a run that have blocked addresses without them; return what changed. Raises OSError."""
+    changes: list[Change] = []
+    for folder in (REPLIES, PACKETS):
+        for path in sorted((run / folder).glob("[!.]*")):
+            name = f"{folder}/{path.name}"
+            staged = stage.path / name
+            before, after = redact(path, staged, blocked)
+            if before == after:
+                staged.unlink(missing_ok=True)
+                continue
+            if redact(staged, staged.with_name(f".{path.name}"), blocked) != (after, after):
+                raise LivenessError(f"{staged}: opted-out addresses are still in it")
+            staged.with_name(f".{path.name}").unlink(missing_ok=True)
+            with staged.open("rb") as file:
+                os.fsync(file.fileno())
+            changes.append(Change(file=name, before=before, after=after))
+            stage.replace.append(name)
+    return changes
+
+
+def redacted_files(log: Log, changes: Sequence[Change], stage: Path) -> list[LogFile]:
+    """Return the files of a log as the manifest has them, with the counts and sizes of those that are on the stage."""
+    after = {change.file: change.after for change in changes}
+    return [
+        msgspec.structs.replace(file, rows=after[file.file], bytes=(stage / file.file).stat().st_size)
+        if file.file in after
+        else file
+        for file in log.files
+    ]
 
 
 def load() -> None:

@@ -22,10 +22,12 @@ from liveness.files.reading import MIB, read_bytes
 from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.ipsets.runs import from_runs
 from liveness.kernel import leave_cache
-from liveness.optouts.redacted_logs import load, redact
+from liveness.optouts.redacted_logs import load, redact_logs, redacted_files
+from liveness.optouts.redacted_survey import redact_survey
 from liveness.optouts.stage import Stage, finish_redaction
 from liveness.order.sampled import DEFAULT_PREFIX, probed_within
 from liveness.replylog.runlog import PACKETS, REPLIES
+from liveness.runs.kinds import SURVEY, kind_of
 from liveness.runs.manifest import Manifest, SetEntry
 from liveness.runs.manifest_file import write_manifest
 from liveness.runs.optout_record import (
@@ -85,6 +87,8 @@ def _redact(directory: RunDirectory, blocked: Intervals, lists: Sequence[Path], 
     lock = directory.lock()
     try:
         finish_redaction(directory)
+        if kind_of(directory.path) == SURVEY:
+            return redact_survey(directory, blocked, lists, digests)
         manifest = directory.read_manifest()
         application = _Redaction(directory, blocked, lists, digests, Stage(directory)).run(manifest)
         if manifest.status == "complete":
@@ -113,7 +117,7 @@ class _Redaction:
             self.stage.make(("sets", SEGMENTS, REPLIES, PACKETS))
             entries, sets = self._sets(manifest.sets, unwanted)
             segments = self._segments(unwanted)
-            logs = self._logs()
+            logs = redact_logs(self.directory.path, self.stage, self.blocked)
             application = Application(
                 at=utc_now(),
                 lists=[str(path) for path in self.lists],
@@ -201,25 +205,6 @@ class _Redaction:
             changes.append(Change(file=name, before=before, after=after))
         return changes
 
-    def _logs(self) -> list[Change]:
-        changes: list[Change] = []
-        for folder in (REPLIES, PACKETS):
-            for path in sorted((self.directory.path / folder).glob("[!.]*")):
-                name = f"{folder}/{path.name}"
-                staged = self.stage.path / name
-                before, after = redact(path, staged, self.blocked)
-                if before == after:
-                    staged.unlink(missing_ok=True)
-                    continue
-                if redact(staged, staged.with_name(f".{path.name}"), self.blocked) != (after, after):
-                    raise LivenessError(f"{staged}: opted-out addresses are still in it")
-                staged.with_name(f".{path.name}").unlink(missing_ok=True)
-                with staged.open("rb") as file:
-                    os.fsync(file.fileno())
-                changes.append(Change(file=name, before=before, after=after))
-                self.stage.replace.append(name)
-        return changes
-
     def _records(
         self,
         manifest: Manifest,
@@ -235,13 +220,7 @@ class _Redaction:
         record = msgspec.structs.replace(record, targets=gone, applied=[*record.applied, application])
         write_opt_outs(stage, KeptOptOuts(opt_outs=record, prefixes=list(opted_out.entries())))
         self.stage.replace.append(OPT_OUTS_FILE)
-        after = {change.file: change.after for change in application.logs}
-        files = [
-            msgspec.structs.replace(file, rows=after[file.file], bytes=(stage / file.file).stat().st_size)
-            if file.file in after
-            else file
-            for file in manifest.log.files
-        ]
+        files = redacted_files(manifest.log, application.logs, stage)
         top_sources = [
             entry for entry in manifest.busiest_sources if not self.blocked.contains([parse_address(entry.source)])[0]
         ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from liveness.errors import UsageError
 from liveness.files.reading import MIB, read_named
 from liveness.space.addresses import format_address, parse_entry, shown
+from liveness.space.intervals import Intervals
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -40,6 +41,12 @@ class Blocks:
         """Every address of every block, ascending: (256 x blocks)."""
         octets = np.arange(BLOCK_ADDRESSES, dtype=np.uint32)
         return ((self.numbers[:, None] << np.uint32(8)) | octets[None, :]).ravel()
+
+    @property
+    def intervals(self) -> Intervals:
+        """The addresses of all blocks."""
+        first = self.numbers << np.uint32(8)
+        return Intervals.from_bounds(first, first | np.uint32(BLOCK_ADDRESSES - 1))
 
     def name(self, index: int) -> str:
         """Return a block as a prefix, such as ``192.0.2.0/24``."""

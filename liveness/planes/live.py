@@ -19,7 +19,9 @@ from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.manifest import MAX_ROUNDS, MAX_START_NS
 from liveness.planes.matrix import PLANES
 
-NAME: Final = "rounds/live"
+ROUNDS_FOLDER: Final = "rounds"
+"""What a survey needs to be resumed."""
+NAME: Final = f"{ROUNDS_FOLDER}/live"
 BLOCK_BYTES: Final = BLOCK_ADDRESSES // 8
 HEADER_WORDS: Final = 512
 HEADER_BYTES: Final = 8 * HEADER_WORDS
@@ -92,7 +94,7 @@ class LivePlanes:
         path = run / NAME
         try:
             with Directory.open(run) as directory:
-                directory.make_directory("rounds").close()
+                directory.make_directory(ROUNDS_FOLDER).close()
                 with directory.replaced(NAME, 0o600):
                     pass
         except OSError as problem:

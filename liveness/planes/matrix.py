@@ -22,11 +22,18 @@ PLANES: Final = ("sent", "positive", "negative", "late")
 """A late positive reply has its bit in `late` alone, a timely one in `positive` alone; likewise for negatives."""
 FOLDER: Final = "matrix"
 PHASES: Final = f"{FOLDER}/phases.ms"
+ONES: Final = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
+"""Number of bits that are set in each byte."""
 
 
 def row_bytes(rounds: int) -> int:
     """Return how many bytes the rounds of one address take."""
     return (rounds + 7) // 8
+
+
+def set_bits(planes: NDArray[np.uint8]) -> int:
+    """Return how many bits are set."""
+    return int(ONES[planes].sum(dtype=np.int64))
 
 
 def plane_name(probe: str, plane: str) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError
 from liveness.files.directory import Directory
 from liveness.kernel import kernel, uint64
-from liveness.planes.live import BLOCK_BYTES
+from liveness.planes.live import BLOCK_BYTES, ROUNDS_FOLDER
 from liveness.planes.matrix import PLANES, Planes, row_bytes
 
 BLOCKS_AT_ONCE: Final = 128
@@ -25,7 +25,7 @@ BYTES_AT_ONCE: Final = 64 << 20
 
 def stored_name(probe: str, plane: str) -> str:
     """Return the name of a file below the run directory."""
-    return f"rounds/{probe.replace('/', '-')}.{plane}.bits"
+    return f"{ROUNDS_FOLDER}/{probe.replace('/', '-')}.{plane}.bits"
 
 
 class StoredRounds:

@@ -3,10 +3,9 @@
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
-import numpy as np
 
 from liveness.clock import utc
 from liveness.planes.live import LivePlanes
@@ -18,7 +17,7 @@ from liveness.planes.manifest import (
     SurveyShard,
     Times,
 )
-from liveness.planes.matrix import Planes, write_phases, write_planes
+from liveness.planes.matrix import Planes, set_bits, write_phases, write_planes
 from liveness.runs.manifest import Log, Vantage
 from liveness.scan.record import Identity
 from liveness.space.addresses import format_address
@@ -28,8 +27,6 @@ from liveness.survey.gaps import Gap
 from liveness.survey.recorder import RoundRecorder
 from liveness.survey.schedule import Survey
 from liveness.survey.withdrawals import withdrawn_entries, withdrawn_rounds
-
-_ONES: Final = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 
 
 @dataclass(slots=True)
@@ -44,8 +41,7 @@ class _Counts:
     def add(self, planes: Planes) -> None:
         """Count the bits of some addresses."""
         for plane in ("sent", "positive", "negative", "late"):
-            bits = getattr(planes, plane)
-            setattr(self, plane, getattr(self, plane) + int(_ONES[bits].sum(dtype=np.int64)))
+            setattr(self, plane, getattr(self, plane) + set_bits(getattr(planes, plane)))
 
 
 @dataclass(slots=True)

@@ -33,9 +33,14 @@ RATE_DIGITS: Final = 10**6
 
 
 class Lists(Section, frozen=True, kw_only=True):
-    """What is never probed: prefixes, ranges, addresses, files of them."""
+    """What is never probed: prefixes, ranges, addresses, files of them.
+
+    `opt_outs` is blocked as an opt-out during the survey is: shards of one survey, which must have the same `block`,
+    may differ in it.
+    """
 
     block: tuple[str, ...] = ()
+    opt_outs: tuple[str, ...] = ()
     ipv6: Literal["refuse", "skip"] = "refuse"
 
 
@@ -105,6 +110,7 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
     user: str = "auto"
     shard: model.Shard = model.Shard()
     vantage: str = ""
+    place: model.Place = model.Place()
     start_at: StartTime | None = None
     secret: str = ""
 
@@ -161,7 +167,10 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
             name=self.name,
             seed=self.seed,
             targets=model.TargetLists(
-                allow=(self.survey.blocks or "blocks",), block=self.targets.block, ipv6=self.targets.ipv6
+                allow=(self.survey.blocks or "blocks",),
+                block=self.targets.block,
+                opt_outs=self.targets.opt_outs,
+                ipv6=self.targets.ipv6,
             ),
             probes=tuple(name for name in self.probes if name != CONTROL),
             control=CONTROL in self.probes,
@@ -182,6 +191,7 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
             share=self.share,
             user=self.user,
             vantage=self.vantage,
+            place=self.place,
             start_at=self.start_at,
             secret=self.secret,
         )

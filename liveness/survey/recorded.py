@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from liveness.errors import LivenessError, UsageError
 from liveness.files.directory import Directory
 from liveness.planes.blocks import encode_blocks, read_blocks
+from liveness.planes.live import ROUNDS_FOLDER
 from liveness.planes.manifest import NAME, SurveyManifest, load_manifest
 from liveness.planes.rundir import BLOCKS_FILE, LISTED_FILE
 from liveness.runs.rundir import RunDirectory
@@ -15,8 +15,6 @@ from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.survey.config_files import recorded_survey_config
 from liveness.survey.schedule import Survey, survey_of
-
-ROUNDS_FOLDER: Final = "rounds"
 
 
 def write_blocks(directory: RunDirectory, survey: Survey) -> None:

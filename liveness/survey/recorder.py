@@ -24,6 +24,7 @@ from liveness.files.directory import Directory
 from liveness.files.reading import MIB, read_below
 from liveness.order.rounds import Rounds
 from liveness.planes.live import BOOT, LATE, LISTENED_NS, NEGATIVE, POSITIVE, SENT, START_NS, SYNCED_NS, LivePlanes
+from liveness.planes.matrix import ONES
 from liveness.planes.stored import StoredRounds
 from liveness.space.intervals import Intervals
 from liveness.survey.gaps import Gap, Gaps, read_gaps, unsent_bits, write_gaps
@@ -37,8 +38,6 @@ MOST_RECORD_BYTES: Final = 256 * MIB
 """Of the record: MAX_ROUNDS lines of one probe."""
 FEWER: Final = 0.5
 """A round with less than this share of the positive replies of the round before is worth a warning."""
-_ONES: Final = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
-"""Number of bits that are set in each byte."""
 NOTABLE: Final = 100
 """Positive replies of a round below which their number is left to chance."""
 
@@ -164,7 +163,7 @@ class RoundRecorder:
             planes = self.settled(number)
         except ValueError:  # the session was suspended for longer than the live planes reach
             return
-        counts = _ONES[planes[:, :LATE]].sum(axis=2, dtype=np.int64).tolist()
+        counts = ONES[planes[:, :LATE]].sum(axis=2, dtype=np.int64).tolist()
         line = RoundCount(
             round=number,
             start=utc(self.order.start_ns + number * self.order.interval_ns),

@@ -104,8 +104,9 @@ def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path, blocks: 
     check_rate(config, -(-len(blocks) // config.shard.of), origin)
     census = config.as_census(len(blocks))
     blocked = read_entries([entry for entry in census.targets.block if entry != "-"], skipped_in(census))
+    read_entries(census.targets.opt_outs, skipped_in(census))  # the survey reads them again: here they are checked
     try:
-        targets = Targets.build(_addresses(blocks), blocked, lab=lab)
+        targets = Targets.build(blocks.intervals, blocked, lab=lab)
     except UsageError as problem:
         raise UsageError(f"{origin}: $.survey.blocks: {config.survey.blocks!r}: {problem}") from None
     if targets.public and not config.contact.strip():
@@ -144,7 +145,7 @@ def survey_of(config: SurveyConfig, listed: Blocks, targets: Targets, origin: st
         shard=shard.index,
         shards=shard.of,
     )
-    mine = targets if shard.of == 1 else targets.without(_addresses(own).complement())
+    mine = targets if shard.of == 1 else targets.without(own.intervals.complement())
     if not mine.count:
         raise UsageError(nothing)
     return Survey(config, config.as_census(len(own)), own, mine, order, listed, digest_of(targets.intervals))
@@ -153,12 +154,6 @@ def survey_of(config: SurveyConfig, listed: Blocks, targets: Targets, origin: st
 def digest_of(addresses: Intervals) -> str:
     """Return the SHA-256 of addresses as a file of them has them."""
     return hashlib.sha256("".join(f"{entry}\n" for entry in addresses.entries()).encode()).hexdigest()
-
-
-def _addresses(blocks: Blocks) -> Intervals:
-    """Return the addresses of all blocks."""
-    first = blocks.numbers << np.uint32(8)
-    return Intervals.from_bounds(first, first | np.uint32(BLOCK_ADDRESSES - 1))
 
 
 def check_rate(config: SurveyConfig, blocks: int, origin: str | Path) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from liveness import log
 from liveness.clock import utc
 from liveness.errors import LivenessError, StoppedEarlyError, explain
-from liveness.planes.live import BOOT, START_NS, LivePlanes
+from liveness.planes.live import BOOT, ROUNDS_FOLDER, START_NS, LivePlanes
 from liveness.planes.manifest import SurveyManifest, write_manifest
 from liveness.planes.stored import StoredRounds
 from liveness.runs.announce import announce
@@ -43,7 +43,7 @@ from liveness.survey.config import SurveyNotify
 from liveness.survey.message import SurveyMessage
 from liveness.survey.notifications import Notifications
 from liveness.survey.plane_sink import PlaneSinks
-from liveness.survey.recorded import ROUNDS_FOLDER, recorded, resumable, write_blocks
+from liveness.survey.recorded import recorded, resumable, write_blocks
 from liveness.survey.recorder import RoundRecorder, boot_hash
 from liveness.survey.schedule import Survey, check_start_time
 from liveness.survey.sender import warm_up

@@ -17,14 +17,13 @@ from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks, encode_blocks
 from liveness.planes.manifest import ProbeRounds, Scanner, SurveyGap, SurveyManifest, write_manifest
 from liveness.planes.matrix import PLANES, Matrix, Planes, row_bytes, write_phases, write_planes
 from liveness.planes.rundir import BLOCKS_FILE, new_run
+from liveness.planes.withdrawn import first_rounds, withdrawn_runs
 from liveness.runs.manifest import MergedRun
 from liveness.runs.optout_record import KeptOptOuts, OptOuts, load_opt_outs, write_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.shard_set import manifest_digest, reason_of, sum_of, words_of
-from liveness.space.addresses import parse_address
 from liveness.survey.recorder import RECORD, ProbeCount, RoundCount, rounds_of_record
 from liveness.survey.shards import SurveyPart
-from liveness.survey.withdrawals import withdrawn_runs
 
 BLOCKS_AT_ONCE: Final = 128
 
@@ -164,19 +163,8 @@ def _withdrawn_from(union: Union) -> NDArray[np.int64]:
     first = np.full(len(addresses), union.rounds, np.int64)
     for place, part in enumerate(union.parts):
         own = union.rows_of(place)
-        for entry in part.manifest.withdrawn:
-            low, high = (_bound(text, part) for text in (entry.first, entry.last))
-            begin, end = np.searchsorted(addresses, low, "left"), np.searchsorted(addresses, high, "right")
-            chosen = np.flatnonzero(own[begin:end]) + begin
-            first[chosen] = np.minimum(first[chosen], max(0, entry.round))
+        first[own] = first_rounds(part.manifest.withdrawn, addresses[own], union.rounds, part.path)
     return first
-
-
-def _bound(text: str, part: SurveyPart) -> int:
-    try:
-        return parse_address(text)
-    except ValueError as problem:
-        raise LivenessError(f"{part.path}: a damaged manifest: $.withdrawn: {problem}") from problem
 
 
 def _gaps(parts: Sequence[SurveyPart]) -> list[SurveyGap]:

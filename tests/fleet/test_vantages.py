@@ -10,8 +10,8 @@ import yaml
 
 from liveness.config.load import load_config, read_entries, resolve_targets
 from liveness.errors import LivenessError, RefusedError, UsageError
-from liveness.fleet.plan import Work, check_work, peak_of, secret_of
 from liveness.fleet.vantages import load_fleet
+from liveness.fleet.work import Work, check_work, peak_of, secret_of
 from liveness.fleet.workplace import Workplace
 
 WHOLE: dict[str, Any] = {

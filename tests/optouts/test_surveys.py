@@ -1,0 +1,118 @@
+"""Opt-outs applied to surveys: no bit of an opted-out address is left, all others stay, and the counts are right."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError, RefusedError
+from liveness.optouts.redaction import redact_run
+from liveness.planes.blocks import Blocks
+from liveness.planes.live import ROUNDS_FOLDER
+from liveness.planes.manifest import ProbeRounds, SurveyManifest, Times, Withdrawn, load_manifest, write_manifest
+from liveness.planes.matrix import PLANES, Planes, plane_name, write_phases, write_planes
+from liveness.planes.rundir import SurveyRun, create_run
+from liveness.runs.optout_record import load_opt_outs
+from liveness.runs.rundir import RunDirectory
+from liveness.space.addresses import parse_address
+from liveness.space.prefixes import parse_lines
+
+ROUNDS = 11
+BLOCKS = ("10.1.0.0", "10.1.1.0", "10.7.0.0")
+PROBES = ("icmp", "tcp/80")
+LISTED = ("10.1.0.3", "10.1.0.250-10.1.1.6", "10.9.0.0/16")
+
+
+def survey_on_disk(path: Path) -> dict[str, Planes]:
+    """Write a survey with random bits; two addresses were withdrawn in round 4. Returns its planes."""
+    blocks = Blocks.of(np.array([parse_address(first) >> 8 for first in BLOCKS], np.uint32))
+    create_run(path, blocks)
+    chance = np.random.default_rng(5)
+    addresses, planes = 256 * len(blocks), {}
+    for probe in PROBES:
+        sent = chance.random((addresses, ROUNDS)) < 0.9
+        sent[3:5, 4:] = False
+        bits = [sent, *(sent & (chance.random(sent.shape) < 0.3) for _ in PLANES[1:])]
+        planes[probe] = Planes(ROUNDS, *(np.packbits(plane, axis=1, bitorder="little") for plane in bits))
+        write_planes(path, probe, iter([planes[probe]]))
+    write_phases(path, np.arange(addresses, dtype=np.uint32))
+    (path / ROUNDS_FOLDER).mkdir()
+    withdrawn = 2 * (ROUNDS - 4)
+    write_manifest(
+        SurveyManifest(
+            name="s",
+            run_id=path.name,
+            status="partial",
+            interval_s=60.0,
+            survey=Times(start="2026-11-01T00:00:00.000Z"),
+            start_ns=1_793_491_200_000_000_000,
+            rounds=ROUNDS,
+            blocks=len(blocks),
+            probes={probe: counted(planes[probe], withdrawn) for probe in PROBES},
+            withdrawn=[Withdrawn(first="10.1.0.3", last="10.1.0.4", round=4)],
+        ),
+        path,
+    )
+    return planes
+
+
+def counted(planes: Planes, withdrawn: int) -> ProbeRounds:
+    bits = {plane: int(np.unpackbits(getattr(planes, plane)).sum()) for plane in PLANES}
+    return ProbeRounds(**bits, withdrawn=withdrawn, not_sent=len(planes.sent) * ROUNDS - bits["sent"] - withdrawn)
+
+
+def gone_of(path: Path) -> NDArray[np.bool_]:
+    return parse_lines(LISTED).contains(SurveyRun.open(path).blocks.addresses)
+
+
+def content(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def test_no_bit_of_an_opted_out_address_is_left(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    planes = survey_on_disk(run)
+    (tmp_path / "list.txt").write_text("".join(f"{entry}\n" for entry in LISTED))
+    done = redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
+    gone = gone_of(run)
+    assert done.targets == gone.sum() == 14
+    for probe in PROBES:
+        for plane in PLANES:
+            bits = getattr(planes[probe], plane)
+            bits[gone] = 0
+            assert (run / plane_name(probe, plane)).read_bytes() == bits.tobytes()
+    withdrawn = 14 * ROUNDS + (ROUNDS - 4)  # of 10.1.0.4 as before
+    manifest = load_manifest(run)
+    assert manifest.probes == {probe: counted(planes[probe], withdrawn) for probe in PROBES}
+    assert [(entry.first, entry.last, entry.round) for entry in manifest.withdrawn] == [
+        ("10.1.0.3", "10.1.0.3", 0),
+        ("10.1.0.4", "10.1.0.4", 4),
+        ("10.1.0.250", "10.1.1.6", 0),
+    ]
+    assert len(done.sets) == len(PROBES) * len(PLANES)
+    assert all(change.before > change.after > 0 for change in done.sets)
+    assert load_opt_outs(run).opt_outs.applied == [done]
+    assert not (run / ROUNDS_FOLDER).exists(), "live planes have the bits too"
+    assert not [path for path in run.iterdir() if path.name.startswith(".")]
+
+    before = content(run)
+    again = redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
+    assert (again.targets, again.sets) == (0, [])
+    assert content(run) == before
+
+
+def test_a_survey_that_cannot_be_redacted_is_as_it_was(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    survey_on_disk(run)
+    (tmp_path / "list.txt").write_text("")
+    lock = RunDirectory(run).lock()
+    with pytest.raises(RefusedError, match="a scan is at work on this run"):
+        redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
+    os.close(lock)
+    (run / plane_name("tcp/80", "late")).write_bytes(b"x")
+    before = content(run)
+    with pytest.raises(LivenessError, match=r"tcp-80\.late\.bits: 1 bytes, where the manifest's"):
+        redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
+    assert content(run) == before
