@@ -10,16 +10,21 @@ from liveness.scan.talk.conversations import (
     ACTION_WIDTH,
     ASK,
     ASK_AGAIN,
+    FINISHED,
+    RESET_HEARD,
     RESET_IT,
     RESET_UNHEARD,
+    SWEPT,
     TARGET,
     WAYS,
+    WRITTEN,
     conversations,
     empty_verdicts,
     take_events,
     take_time,
+    take_withdrawn,
 )
-from liveness.scan.talk.shared import COUNTS, ENDED, OPENED, REFUSED, SHUT, SPOKE, WIDTH
+from liveness.scan.talk.shared import ACKNOWLEDGED, COUNTS, ENDED, LATE_NS, OPENED, REFUSED, SHUT, SPOKE, WIDTH
 from liveness.space.intervals import Intervals
 
 KEY: Final = bytes(range(16))
@@ -28,6 +33,8 @@ WAIT_NS: Final = 5 * S
 HORIZON_NS: Final = 100 * S
 TARGET_ADDRESS: Final = 0x0A010203
 NOBODY: Final = Intervals.empty()
+NOW_NS: Final = 1_790_000_000 * S
+"""Time by the clock of captures."""
 
 
 class Talks:
@@ -42,35 +49,106 @@ class Talks:
         event: int,
         target: int = TARGET_ADDRESS,
         attempt: int = 0,
+        age_s: float = 0,
         withdrawn: Intervals = NOBODY,
         *,
         new: bool = True,
     ) -> list[int]:
         """Take an event; return what is done."""
         events, actions = np.zeros((1, WIDTH), np.int64), np.zeros((4, ACTION_WIDTH), np.int64)
-        events[0] = event, target, 0, attempt, 1, 2, 3
+        events[0] = event, target, 0, attempt, 1, 2, 3, NOW_NS - int(age_s * S)
         taken, done = take_events(
-            self.held, events, 0, 1, self.now_ns, HORIZON_NS, new, withdrawn.first, withdrawn.last, actions, 0
+            self.held,
+            events,
+            0,
+            1,
+            self.now_ns,
+            HORIZON_NS,
+            NOW_NS - LATE_NS,
+            new,
+            withdrawn.first,
+            withdrawn.last,
+            actions,
+            0,
         )
         assert taken == 1
         return [int(action) for action in actions[:done, ACTION]]
+
+    def opt_out(self) -> None:
+        """Look at all talks under way again, as the talker does when someone has opted out."""
+        self.held.pointers[SWEPT] = self.held.pointers[FINISHED]
+
+    def counts(self, *names: str) -> tuple[int, ...]:
+        return tuple(int(self.held.counts[COUNTS.index(name)]) for name in names)
+
+    @property
+    def under_way(self) -> int:
+        """Conversations in the log."""
+        return int(self.held.pointers[WRITTEN] - self.held.pointers[FINISHED])
 
     def later(self, seconds: float, withdrawn: Intervals = NOBODY) -> list[tuple[int, int]]:
         """Let time pass; return what is done, and to whom."""
         self.now_ns += int(seconds * S)
         actions, verdicts = np.zeros((64, ACTION_WIDTH), np.int64), empty_verdicts(64)
-        done, _ = take_time(
-            self.held, self.now_ns, WAIT_NS, False, withdrawn.first, withdrawn.last, actions, 0, verdicts
-        )
+        done = take_withdrawn(self.held, self.now_ns, withdrawn.first, withdrawn.last, actions, 0)
+        done, _ = take_time(self.held, self.now_ns, WAIT_NS, False, actions, done, verdicts)
         return [(int(action), int(target)) for action, target in actions[:done, [ACTION, TARGET]]]
 
 
-def test_a_target_that_opts_out_during_its_talk_is_not_asked_again() -> None:
+def test_a_target_that_opts_out_during_its_talk_is_reset_at_once_and_not_asked_again() -> None:
     talks = Talks()
     assert (talks.on(OPENED), talks.on(OPENED, TARGET_ADDRESS + 1)) == ([ASK], [ASK])
     gone = Intervals.from_bounds([TARGET_ADDRESS], [TARGET_ADDRESS])
+    talks.opt_out()
+    assert talks.later(0, gone) == [(RESET_UNHEARD, TARGET_ADDRESS)]
     assert talks.later(1.5, gone) == [(ASK_AGAIN, TARGET_ADDRESS + 1)]
-    assert talks.later(5, gone) == [(RESET_UNHEARD, TARGET_ADDRESS), (RESET_UNHEARD, TARGET_ADDRESS + 1)]
+    assert talks.on(OPENED, withdrawn=gone) == [RESET_IT]
+    assert talks.later(5, gone) == [(RESET_UNHEARD, TARGET_ADDRESS + 1)]
+    assert talks.on(OPENED, TARGET_ADDRESS, withdrawn=gone) == [RESET_IT]
+    assert talks.counts("talks", "withdrawn", "refused") == (2, 1, 0), "a service that was talked to is not refused"
+
+
+def test_a_target_that_has_opted_out_is_not_asked() -> None:
+    talks = Talks()
+    gone = Intervals.from_bounds([TARGET_ADDRESS], [TARGET_ADDRESS])
+    assert talks.on(OPENED, withdrawn=gone) == [RESET_IT]
+    assert talks.counts("talks", "withdrawn", "refused") == (0, 1, 1)
+
+
+def test_a_talk_whose_request_was_acknowledged_ends_after_the_request_if_its_target_opts_out() -> None:
+    talks = Talks()
+    talks.on(OPENED)
+    talks.on(ACKNOWLEDGED)
+    talks.opt_out()
+    gone = Intervals.from_bounds([TARGET_ADDRESS], [TARGET_ADDRESS])
+    assert talks.later(0, gone) == [(RESET_HEARD, TARGET_ADDRESS)]
+
+
+def test_talks_beyond_the_room_are_reset_and_counted() -> None:
+    talks = Talks(places=1)
+    done = [talks.on(OPENED, TARGET_ADDRESS + host) for host in range(WAYS + 2)]
+    assert done == [[ASK]] * WAYS + [[RESET_IT]] * 2
+    assert talks.counts("talks", "refused", "no_room", "unsure") == (WAYS, 2, 2, 0)
+
+
+def test_requests_that_leave_late_are_counted() -> None:
+    talks = Talks()
+    talks.on(OPENED, age_s=0.9)
+    talks.on(OPENED, TARGET_ADDRESS + 1, age_s=1.1)
+    assert talks.counts("talks", "late") == (2, 1)
+
+
+def test_a_talk_that_is_over_is_not_waited_for() -> None:
+    talks = Talks()
+    for host in range(3):
+        talks.on(OPENED, TARGET_ADDRESS + host)
+    talks.on(SPOKE, TARGET_ADDRESS)
+    talks.on(SPOKE, TARGET_ADDRESS + 2)
+    talks.later(0)
+    assert talks.under_way == 2, "the second one is still awaited, and the third one comes after it"
+    talks.on(SPOKE, TARGET_ADDRESS + 1)
+    talks.later(0)
+    assert talks.under_way == 0
 
 
 def test_a_host_that_was_booted_just_now_talks_to_services_that_answer_the_repeat_only() -> None:
@@ -104,6 +182,7 @@ def test_a_peer_that_goes_on_is_reset_now_and_then(event: int, *, talked: bool) 
         done += talks.on(event, new=new)
         talks.now_ns += S // 100
     assert done == [RESET_IT] * 3
+    assert talks.counts("resets", "held_back") == (3 + talked, 47)
 
 
 def test_the_connection_of_the_repeat_is_reset_while_the_talk_goes_on() -> None:

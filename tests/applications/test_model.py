@@ -39,7 +39,7 @@ from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
 from liveness.scan.talk import conversations, follow, segments, talker
-from liveness.scan.talk.shared import COUNTS, OPENED, REFUSED, SEQUENCE, TALKS, TalkShared
+from liveness.scan.talk.shared import COUNTS, OPENED, REFUSED, RESETS, SEQUENCE, TALKS, WITHDRAWN, TalkShared
 from liveness.scan.talk.sink import TalkSink, TalkSinks
 from liveness.scan.talk.talker import Talker
 from liveness.space.addresses import format_address, parse_address
@@ -369,12 +369,12 @@ def test_the_numbers_of_a_segment_are_not_those_of_a_forged_one_before_it(later_
     assert accepted == 1
     TalkSink(plan, constants, shared.talk, 0).block(block, 2, replies[:accepted])
     assert shared.talk.written[0] == 1
-    assert shared.talk.events[0, 0, SEQUENCE:].tolist() == [1001, (sequence + 1) % 2**32]
+    assert shared.talk.events[0, 0, SEQUENCE:].tolist() == [1001, (sequence + 1) % 2**32, now_ns + later_ns]
 
 
-def slow_talker(receivers: int, *, resumed: Sequence[str] = ()) -> tuple[Talker, TalkShared, Stacks]:
+def slow_talker(receivers: int, *, resumed: Sequence[str] = (), wait: str = "1500ms") -> tuple[Talker, TalkShared, Stacks]:
     """Return a talker of one frame in 10 ms, what it shares with receivers, and the network."""
-    config = config_of(applications=["http"], probes=["tcp/80"], talk={"rate": "100pps", "wait": "1500ms"})
+    config = config_of(applications=["http"], probes=["tcp/80"], talk={"rate": "100pps", "wait": wait})
     targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + 9]), Intervals.empty(), lab=True)
     plan = Plan(config, targets, None, bytes(range(16)))
     shared, stacks = Shared(plan), Stacks()
@@ -387,7 +387,7 @@ def slow_talker(receivers: int, *, resumed: Sequence[str] = ()) -> tuple[Talker,
 def opened(talk: TalkShared, receiver: int, attempts: Sequence[int], first: int = FIRST) -> None:
     """Hand over a SYN-ACK of a target for each of these attempts."""
     for place, attempt in enumerate(attempts):
-        talk.events[receiver, place] = OPENED, first + place, 0, attempt, SOURCES[0], 1001, 1
+        talk.events[receiver, place] = OPENED, first + place, 0, attempt, SOURCES[0], 1001, 1, time.time_ns()
     talk.written[receiver] = len(attempts)
 
 
@@ -406,6 +406,19 @@ def test_a_slow_talker_serves_receivers_in_turn() -> None:
     while talk.read.sum() < 4:
         talks.step()
     assert talk.read.tolist() == [2, 2]
+
+
+def test_a_talker_resets_a_target_at_once_that_opts_out() -> None:
+    talks, talk, stacks = slow_talker(1, wait="1m")
+    opened(talk, 0, (0, 0))
+    while talk.counts[TALKS] < 2:
+        talks.step()
+    talks._shared.withdrawn.publish(Intervals.from_bounds([FIRST], [FIRST]))
+    while talk.counts[RESETS] < 1:
+        talks.step()
+    assert str(stacks.sent[FIRST, 80][-1].flags) == "R"
+    assert "R" not in {str(segment.flags) for segment in stacks.sent[FIRST + 1, 80]}
+    assert talk.counts[WITHDRAWN] == 1
 
 
 def test_a_slow_talker_resets_all_talks_at_its_end() -> None:
@@ -427,6 +440,8 @@ def test_a_slow_talker_resets_all_talks_at_its_end() -> None:
         ({"talks": 20_000, "refused": 200}, ""),
         ({"talks": 20_000, "refused": 201}, "201 SYN-ACKs were not talked to, more than 1%"),
         ({"talks": 0, "refused": 100}, ""),
+        ({"talks": 1000, "refused": 1, "no_room": 1}, "1 SYN-ACKs were not talked to because too many talks"),
+        ({"talks": 1000, "late": 1}, "1 services waited longer than a second"),
         ({"talks": 1000, "refused": 0, "lost_events": 3, "lost_verdicts": 2}, "5 events of talks were lost"),
         ({}, ""),
     ],
@@ -461,7 +476,13 @@ def test_nothing_is_compiled_once_a_scan_has_begun() -> None:
     talker.warm_up(plan, constants)
     for kind in plan.sinks:
         kind.warm_up(plan)
-    kernels = (conversations.take_events, conversations.take_time, segments.fill_actions, follow.follow_block)
+    kernels = (
+        conversations.take_events,
+        conversations.take_time,
+        conversations.take_withdrawn,
+        segments.fill_actions,
+        follow.follow_block,
+    )
     before = [list(getattr(kernel, "signatures", [])) for kernel in kernels]
     Talked(config)
     assert [list(getattr(kernel, "signatures", [])) for kernel in kernels] == before

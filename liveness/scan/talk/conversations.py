@@ -14,7 +14,11 @@ from liveness.kernel import int64, kernel, uint64
 from liveness.packets.siphash import siphash24
 from liveness.scan.talk.shared import (
     ACKNOWLEDGED,
+    ARRIVED,
     ENDED,
+    HELD_BACK,
+    LATE,
+    NO_ROOM,
     OPENED,
     REFUSED,
     REPEATS,
@@ -23,7 +27,9 @@ from liveness.scan.talk.shared import (
     SHUT,
     SPOKE,
     TALKS,
+    UNSURE,
     VERDICT_WIDTH,
+    WITHDRAWN,
 )
 from liveness.space.lookup import is_within
 
@@ -49,8 +55,8 @@ ACTION, TARGET, PROBE, ATTEMPT, FROM, SEQUENCE, ACKNOWLEDGMENT, ACTION_WIDTH = r
 ASK, ASK_AGAIN, RESET_IT, RESET_UNHEARD, RESET_HEARD = range(5)
 """Actions: the request, its repeat, and a reset: with the number acknowledged, or at the end of a talk."""
 
-WRITTEN, REPEATED, FINISHED, POINTERS = range(4)
-"""Numbers of conversations that were written to the log, looked at for a repeat, and looked at for their end."""
+WRITTEN, REPEATED, FINISHED, SWEPT, POINTERS = range(5)
+"""Numbers of conversations that were written to the log, looked at for a repeat, for their end, and for an opt-out."""
 _DOMAIN: Final = 0xFFFD0000
 """With the probe's place added, takes the place of the probe code in the hash input, which no probe has."""
 
@@ -142,6 +148,7 @@ def _reset_seldom(
     if entry[KEY] >> 8 != key >> 8:
         _take_place(held, place, way, event, key, now_ns, OVER)
     elif now_ns - entry[LAST_RESET] < RESET_AGAIN_NS:
+        held.counts[HELD_BACK] += 1
         return at
     entry[LAST_RESET] = now_ns
     return _reset(held, actions, at, event, key)
@@ -156,7 +163,9 @@ def _begin(
     key: int,
     now_ns: int,
     horizon_ns: int,
+    late_before_ns: int,
     new: bool,
+    gone: bool,
 ) -> int:
     """Answer a SYN-ACK: begin to talk, or reset the connection if this service was or may have been talked to."""
     place = _place_of(held, event[1], event[2])
@@ -173,17 +182,23 @@ def _begin(
     # A repeat of the probe may have been answered although the original was, too, and its talk is forgotten.
     unsure = key & 0xFF > 0 and held.forgotten[place] > now_ns - horizon_ns
     full = held.pointers[WRITTEN] - held.pointers[FINISHED] >= len(held.log)
-    if not new or unsure:
+    if gone or unsure or not new:
         held.counts[REFUSED] += 1
+        if gone:
+            held.counts[WITHDRAWN] += 1
+        elif unsure:
+            held.counts[UNSURE] += 1
         return _reset_seldom(held, actions, at, event, key, now_ns)
     if free < 0 or full:
         held.counts[REFUSED] += 1
+        held.counts[NO_ROOM] += 1
         return _reset(held, actions, at, event, key)
     _take_place(held, place, free, event, key, now_ns, OPEN)
     logged = held.log[held.pointers[WRITTEN] % len(held.log)]
     logged[0], logged[1], logged[2] = place, free, now_ns
     held.pointers[WRITTEN] += 1
     held.counts[TALKS] += 1
+    held.counts[LATE] += event[ARRIVED] < late_before_ns
     return _act(actions, at, ASK, key, event[4], 0, event[5])
 
 
@@ -204,6 +219,7 @@ def _go_on(
             entry[STATE] = HEARD
             return at
         if entry[STATE] == OVER and now_ns - entry[LAST_RESET] < RESET_AGAIN_NS:
+            held.counts[HELD_BACK] += 1
             return at
         entry[STATE] = OVER
         entry[LAST_RESET] = now_ns
@@ -219,6 +235,7 @@ def take_events(
     end: int,
     now_ns: int,
     horizon_ns: int,
+    late_before_ns: int,
     new: bool,
     withdrawn_first: NDArray[np.uint32],
     withdrawn_last: NDArray[np.uint32],
@@ -229,7 +246,8 @@ def take_events(
 
     `at` actions are there already; it ends early when `actions` is full. `new` is whether new talks may begin, the
     `withdrawn` intervals are targets that are not talked to any more. A service is remembered for `horizon_ns`, the
-    longest time between an original and its last repeat.
+    longest time between an original and its last repeat. Requests to SYN-ACKs that arrived before `late_before_ns`, by
+    the clock of captures, count as late.
     """
     taken = begin
     while taken < end and at < len(actions):
@@ -241,10 +259,55 @@ def take_events(
             at = _reset_seldom(held, actions, at, event, key, now_ns)
         elif kind == OPENED:
             gone = len(withdrawn_first) > 0 and is_within(event[1], withdrawn_first, withdrawn_last)
-            at = _begin(held, actions, at, event, key, now_ns, horizon_ns, new and not gone)
+            at = _begin(held, actions, at, event, key, now_ns, horizon_ns, late_before_ns, new, gone)
         elif kind in (ACKNOWLEDGED, SPOKE, ENDED, RESET):
             at = _go_on(held, actions, at, event, key, now_ns)
     return taken - begin, at
+
+
+@kernel
+def _is_over(table: NDArray[np.int64], logged: NDArray[np.int64]) -> bool:
+    """Return whether a logged conversation has ended: its connection was reset, or another one has its place."""
+    entry = table[logged[0], logged[1]]
+    return bool(entry[STARTED] != logged[2] or entry[STATE] == OVER)
+
+
+@kernel
+def _end(held: Conversations, actions: NDArray[np.int64], at: int, entry: NDArray[np.int64], now_ns: int) -> int:
+    """End a talk by a reset with the number that the peer should expect next."""
+    held.counts[RESETS] += 1
+    action = RESET_HEARD if entry[STATE] == HEARD else RESET_UNHEARD
+    entry[STATE] = OVER
+    entry[LAST_RESET] = now_ns
+    return _act(actions, at, action, entry[KEY], entry[OURS], 0, 0)
+
+
+@kernel
+def take_withdrawn(
+    held: Conversations,
+    now_ns: int,
+    withdrawn_first: NDArray[np.uint32],
+    withdrawn_last: NDArray[np.uint32],
+    actions: NDArray[np.int64],
+    at: int,
+) -> int:
+    """End the talks with the `withdrawn` targets, which have opted out; return the number of actions so far.
+
+    It looks at the talks from pointers[SWEPT] on, and returns early when `actions` is full.
+    """
+    table, log, pointers = held.table, held.log, held.pointers
+    pointers[SWEPT] = max(pointers[SWEPT], pointers[FINISHED])
+    if len(withdrawn_first) == 0:
+        pointers[SWEPT] = pointers[WRITTEN]
+    while pointers[SWEPT] < pointers[WRITTEN] and at < len(actions):
+        logged = log[pointers[SWEPT] % len(log)]
+        pointers[SWEPT] += 1
+        entry = table[logged[0], logged[1]]
+        target = (entry[KEY] >> 16) & 0xFFFFFFFF
+        if not _is_over(table, logged) and is_within(target, withdrawn_first, withdrawn_last):
+            held.counts[WITHDRAWN] += 1
+            at = _end(held, actions, at, entry, now_ns)
+    return at
 
 
 @kernel
@@ -253,8 +316,6 @@ def take_time(
     now_ns: int,
     wait_ns: int,
     all_over: bool,
-    withdrawn_first: NDArray[np.uint32],
-    withdrawn_last: NDArray[np.uint32],
     actions: NDArray[np.int64],
     at: int,
     verdicts: NDArray[np.int64],
@@ -262,44 +323,37 @@ def take_time(
     """Repeat and end what is due; return the number of actions so far, and of verdicts: targets that stayed mute.
 
     A talk ends `wait_ns` after its SYN-ACK, and never less than that less REPEAT_NS after its repeat; or at once and
-    without a verdict if `all_over`. The `withdrawn` targets are not asked again; a reset ends their talks. This
-    function returns early when `actions` or `verdicts` is full.
+    without a verdict if `all_over`. Talks that are over leave the log as soon as all before them have. This function
+    returns early when `actions` or `verdicts` is full.
     """
     table, log, pointers = held.table, held.log, held.pointers
     while pointers[REPEATED] < pointers[WRITTEN] and at < len(actions) and not all_over:
         logged = log[pointers[REPEATED] % len(log)]
-        if now_ns - logged[2] < REPEAT_NS:
+        if now_ns - logged[2] < REPEAT_NS and not _is_over(table, logged):
             break
         pointers[REPEATED] += 1
         logged[3] = now_ns
         entry = table[logged[0], logged[1]]
         if entry[STARTED] == logged[2] and entry[STATE] == OPEN:
-            target = (entry[KEY] >> 16) & 0xFFFFFFFF
-            if len(withdrawn_first) > 0 and is_within(target, withdrawn_first, withdrawn_last):
-                continue
             held.counts[REPEATS] += 1
             at = _act(actions, at, ASK_AGAIN, entry[KEY], entry[OURS], 0, entry[NEXT])
     mute = 0
     last = pointers[WRITTEN] if all_over else pointers[REPEATED]
     while pointers[FINISHED] < last and at < len(actions) and mute < len(verdicts):
         logged = log[pointers[FINISHED] % len(log)]
+        over = _is_over(table, logged)
         # A repeat that left late gets its time for an answer, too.
-        if not all_over and now_ns - logged[3] < wait_ns - REPEAT_NS:
+        if not (all_over or over) and now_ns - logged[3] < wait_ns - REPEAT_NS:
             break
         pointers[FINISHED] += 1
-        entry = table[logged[0], logged[1]]
-        if entry[STARTED] != logged[2] or entry[STATE] == OVER:
+        if over:
             continue
-        key = entry[KEY]
-        heard = entry[STATE] == HEARD
-        at = _act(actions, at, RESET_HEARD if heard else RESET_UNHEARD, key, entry[OURS], 0, 0)
-        held.counts[RESETS] += 1
-        if not heard and not all_over:
-            verdict = verdicts[mute]
+        entry = table[logged[0], logged[1]]
+        if entry[STATE] != HEARD and not all_over:
+            key, verdict = entry[KEY], verdicts[mute]
             verdict[0], verdict[1], verdict[2] = (key >> 16) & 0xFFFFFFFF, (key >> 8) & 0xFF, key & 0xFF
             mute += 1
-        entry[STATE] = OVER
-        entry[LAST_RESET] = now_ns
+        at = _end(held, actions, at, entry, now_ns)
     return at, mute
 
 

@@ -25,6 +25,7 @@ from liveness.probes.run_constants import RunConstants
 from liveness.probes.tcp import request_length
 from liveness.probes.template import hash_of, proven_attempt
 from liveness.replies import Kind
+from liveness.scan.talk import shared as talk
 from liveness.scan.talk.shared import ACKNOWLEDGED, ENDED, OPENED, RESET, SHUT, SPOKE
 
 _SYN_ACK: Final = int(Kind.SYN_ACK)
@@ -169,12 +170,13 @@ def follow_block(
             reply["kind"] = kind
         flags = row[p.TCP_FLAGS]
         taken = row[p.PAYLOAD_LENGTH] + (1 if flags & (hdr.TCP_FLAG_SYN | hdr.TCP_FLAG_FIN) != 0 else 0)
-        events[noted, 0] = _event_of(kind, flags, window)
-        events[noted, 1] = target
-        events[noted, 2] = probe
-        events[noted, 3] = attempt
-        events[noted, 4] = row[p.DESTINATION]
-        events[noted, 5] = (row[p.TCP_SEQUENCE] + taken) & 0xFFFFFFFF
-        events[noted, 6] = row[p.TCP_ACKNOWLEDGMENT]
+        events[noted, talk.EVENT] = _event_of(kind, flags, window)
+        events[noted, talk.TARGET] = target
+        events[noted, talk.PROBE] = probe
+        events[noted, talk.ATTEMPT] = attempt
+        events[noted, talk.OURS] = row[p.DESTINATION]
+        events[noted, talk.SEQUENCE] = (row[p.TCP_SEQUENCE] + taken) & 0xFFFFFFFF
+        events[noted, talk.ACKNOWLEDGMENT] = row[p.TCP_ACKNOWLEDGMENT]
+        events[noted, talk.ARRIVED] = time_ns
         noted += 1
     return noted, closed_windows

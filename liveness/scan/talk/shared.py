@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from liveness.kernel import fence
 from liveness.scan.shared_memory import shared_zeros
 
-EVENT, TARGET, PROBE, ATTEMPT, OURS, SEQUENCE, ACKNOWLEDGMENT, WIDTH = range(8)
-"""Columns of an event. OURS is our address, SEQUENCE what we acknowledge, ACKNOWLEDGMENT what the peer did."""
+EVENT, TARGET, PROBE, ATTEMPT, OURS, SEQUENCE, ACKNOWLEDGMENT, ARRIVED, WIDTH = range(9)
+"""Columns of an event. OURS is our address, SEQUENCE what we acknowledge, ACKNOWLEDGMENT what the peer did. ARRIVED is
+the time of arrival by the kernel, ns since 1970."""
 OPENED, SHUT, ACKNOWLEDGED, SPOKE, ENDED, RESET = range(6)
 """Events: a SYN-ACK, one with a window of zero, an acknowledgment of the request, data, a FIN and an RST."""
 EVENTS: Final = 1 << 16
@@ -22,10 +23,24 @@ EVENTS: Final = 1 << 16
 VERDICT_TARGET, VERDICT_PROBE, VERDICT_ATTEMPT, VERDICT_WIDTH = range(4)
 VERDICTS: Final = 1 << 16
 
-COUNTS: Final = ("talks", "repeats", "resets", "refused", "lost_events", "lost_verdicts")
-"""Requests (or bare acknowledgments) sent, their repeats, connections reset, SYN-ACKs that were not talked to although
-they could be, and rows that found a ring full."""
-TALKS, REPEATS, RESETS, REFUSED, LOST_EVENTS, LOST_VERDICTS = range(len(COUNTS))
+COUNTS: Final = (
+    *("talks", "repeats", "resets", "refused", "lost_events", "lost_verdicts"),
+    *("no_room", "unsure", "withdrawn", "late", "held_back"),
+)
+"""What the manifest counts:
+
+- talks: requests (or bare acknowledgments) sent; repeats: those sent again; resets: connections reset.
+- refused: SYN-ACKs that were not talked to although they could be. Among them no_room: the memory was full; unsure: the
+  service may have been talked to before. The others came after the end of the scan, or from targets that had opted out.
+- lost_events, lost_verdicts: rows that found a ring full.
+- withdrawn: talks that ended, and SYN-ACKs that were refused, because the target had opted out.
+- late: requests that left more than LATE_NS after their SYN-ACK had arrived.
+- held_back: resets that were not sent because the service had been reset just before.
+"""
+TALKS, REPEATS, RESETS, REFUSED, LOST_EVENTS, LOST_VERDICTS, NO_ROOM, UNSURE, WITHDRAWN, LATE, HELD_BACK = range(
+    len(COUNTS)
+)
+LATE_NS: Final = 1_000_000_000
 
 
 class TalkShared:

@@ -153,10 +153,17 @@ def overload_of(counts: Mapping[str, int]) -> list[str]:
     """
     lines = []
     lost, refused = counts.get("lost_events", 0) + counts.get("lost_verdicts", 0), counts.get("refused", 0)
+    full, late = counts.get("no_room", 0), counts.get("late", 0)
     remedy = "raise talk.rate or lower the rate"
     if lost:
         lines.append(f"{lost:,} events of talks were lost because the talker could not keep up: {remedy}")
-    if refused > max(REFUSED_LEAST, REFUSED_SHARE * counts.get("talks", 0)):
+    if full:
+        lines.append(
+            f"{full:,} SYN-ACKs were not talked to because too many talks were under way: lower the rate or talk.wait"
+        )
+    if refused - full > max(REFUSED_LEAST, REFUSED_SHARE * counts.get("talks", 0)):
         why = f"more than {REFUSED_SHARE:.0%} of the talks: {remedy}; a resumed run refuses some, too"
-        lines.append(f"{refused:,} SYN-ACKs were not talked to, {why}")
+        lines.append(f"{refused - full:,} SYN-ACKs were not talked to, {why}")
+    if late:
+        lines.append(f"{late:,} services waited longer than a second for the request: {remedy}")
     return lines

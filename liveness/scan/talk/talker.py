@@ -16,15 +16,17 @@ from liveness.scan.shared import Shared
 from liveness.scan.talk.conversations import (
     ACTION_WIDTH,
     FINISHED,
+    SWEPT,
     WRITTEN,
     Conversations,
     conversations,
     empty_verdicts,
     take_events,
     take_time,
+    take_withdrawn,
 )
 from liveness.scan.talk.segments import fill_actions, requests_of
-from liveness.scan.talk.shared import COUNTS, WIDTH, TalkShared
+from liveness.scan.talk.shared import COUNTS, LATE_NS, WIDTH, TalkShared
 from liveness.space.intervals import Intervals
 
 if TYPE_CHECKING:
@@ -57,8 +59,9 @@ def warm_up(plan: Plan, constants: RunConstants) -> None:
     held = conversations(plan.key, np.zeros(len(COUNTS), np.int64), places=2, logged=2)
     actions, verdicts = np.zeros((1, ACTION_WIDTH), np.int64), empty_verdicts(1)
     nobody, events = Intervals.empty(), np.zeros((1, WIDTH), np.int64)
-    take_time(held, 0, 1, False, nobody.first, nobody.last, actions, 0, verdicts)
-    take_events(held, events, 0, 0, 0, 0, True, nobody.first, nobody.last, actions, 0)
+    take_withdrawn(held, 0, nobody.first, nobody.last, actions, 0)
+    take_time(held, 0, 1, False, actions, 0, verdicts)
+    take_events(held, events, 0, 0, 0, 0, 0, True, nobody.first, nobody.last, actions, 0)
     requests = requests_of(plan.probes, constants, plan.config.contact)
     ports, lengths = np.zeros(len(plan.probes), np.int64), np.zeros(1, np.uint16)
     frames = np.zeros(SLOT_BYTES, np.uint8)
@@ -137,9 +140,9 @@ class Talker:
         actions = self._actions[:room]
         now_ns = time.monotonic_ns()
         first, last = self._withdrawn.first, self._withdrawn.last
-        at, mute = take_time(
-            self._held, now_ns, self._wait_ns, self._talk.aborted, first, last, actions, 0, self._verdicts
-        )
+        late_before_ns = time.time_ns() - LATE_NS
+        at = take_withdrawn(self._held, now_ns, first, last, actions, 0)
+        at, mute = take_time(self._held, now_ns, self._wait_ns, self._talk.aborted, actions, at, self._verdicts)
         if mute:
             self._talk.give_verdicts(self._verdicts[:mute])
         took = mute
@@ -157,6 +160,7 @@ class Talker:
                 end,
                 now_ns,
                 self._horizon_ns,
+                late_before_ns,
                 not (self._talk.finishing or self._talk.aborted),
                 first,
                 last,
@@ -225,4 +229,5 @@ class Talker:
             self._constants = with_hops(self._constants, self._hops)
         if generations[1] != self._generations[1]:
             _, self._withdrawn = shared.withdrawn.read()
+            self._held.pointers[SWEPT] = self._held.pointers[FINISHED]
         self._generations = generations
