@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from liveness.config.model import Config
 from liveness.config.packets_per_24 import peak_bound_pps
+from liveness.config.talk_load import TalkLoad, talk_document, talk_load
 from liveness.order.lanes import spacing_margin_s
 from liveness.space.targets import Targets
 
@@ -31,9 +32,11 @@ class Estimate:
     """Bits a second of all probes together on the wire."""
     duration_s: float
     peak_pps_per_24: float
-    """Packets that no /24 gets in any second: a bound for any seed."""
+    """Packets that no /24 gets in any second, those of talks included: a bound for any seed."""
     longest_block_s: float
     """Time of the largest block with its cooldown: a slot has to be longer."""
+    talks: TalkLoad | None
+    """Load of the talks with TCP services, which all other numbers but `peak_pps_per_24` leave out."""
 
 
 def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
@@ -62,6 +65,7 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
         duration_s=_duration_s(config, targets, spans_s),
         peak_pps_per_24=round(peak_bound_pps(config, targets, rate_pps), 3),
         longest_block_s=round(float(spans_s.max(initial=0.0)), 3),
+        talks=talk_load(config),
     )
 
 
@@ -125,4 +129,5 @@ def forecast_document(config: Config, targets: Targets, forecast: Estimate) -> d
         "longest_block_s": forecast.longest_block_s,
         "peak_pps_per_24": forecast.peak_pps_per_24,
         "max_pps_per_24": config.limits.max_pps_per_24,
+        "talks": talk_document(forecast.talks, forecast.targets),
     }

@@ -7,6 +7,9 @@ place is one of them with probability (its targets / the block's). Chernoff's bo
 worst second of every phase of a block, and the union bound over all packets of the run, give a count that no second
 exceeds but with probability RISK. (Draws are without replacement: Hoeffding 1963, section 6, shows that the bound of
 independent draws holds for them.)
+
+Where a scan talks to TCP services, each packet of such a probe may bring further ones, some time later. They count as
+further lanes, with the order and lag of the probe's lane and a later time (_talk_stages).
 """
 
 import math
@@ -17,6 +20,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.applications.registry import ENTRIES
+from liveness.applications.timing import BURST_S, REPEAT_S
 from liveness.config.model import Config
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Blocks, Targets
@@ -40,6 +45,8 @@ SHARES: Final = np.linspace(0, 1, 5)
 SENDER_PPS: Final = 1_000_000
 """Frames a second that one sender is given, where their number follows from the rate: what one core sends through the
 kernel's own drivers."""
+SPREAD_S: Final = 0.25
+"""Round-trip times to the addresses of one /24 are taken to differ by this at most."""
 COMPARED_BLOCKS: Final = 64
 """Blocks of more kinds than these are bounded by those of each density together."""
 
@@ -60,16 +67,41 @@ def peak_bound_pps(config: Config, targets: Targets, rate_pps: float) -> float:
     as if each machine sent at this rate. Packets that a network or an interface delays and releases together are not.
     """
     lanes = (len(config.probes) + config.control) * config.retransmit.attempts
+    talk_lanes = len(_talked(config)) * config.retransmit.attempts * len(_talk_stages(config))
     rate_pps *= config.shard.of
     # a sender's packets are evenly spaced; where there are several, each may begin a second with one
     sent_pps = rate_pps * (len(config.probes) + config.control)
     senders = _senders(config, sent_pps)
-    in_all = (math.floor(sent_pps * WINDOW_S / senders) + 1) * senders
+    in_all = float((math.floor(sent_pps * WINDOW_S / senders) + 1) * senders)
+    if talk_lanes:
+        in_all += math.ceil((config.talk.rate.pps or 0.0) * (WINDOW_S + BURST_S)) * config.shard.of
+        lanes += talk_lanes
     peak = 0.0
     for kind in _kinds(config, targets):
         bound = max(_bound(low, high, kind, lanes) for low, high in _seconds(config, kind.probed, rate_pps))
         peak = max(peak, min(bound, in_all, min(kind.most, kind.probed) * lanes))
     return peak
+
+
+def _talked(config: Config) -> list[int]:
+    """Return the places of the probes whose services are talked to."""
+    probes = {entry.probe for entry in ENTRIES if entry.name in config.applications}
+    return [place for place, name in enumerate(config.probes) if name in probes]
+
+
+def _talk_stages(config: Config) -> tuple[tuple[float, float], ...]:
+    """Return when a talk may send, s after its probe and its round-trip time: earliest, and how much later at most.
+
+    The request, the reset after an answer, the repeat, the reset after the answer to that, and the reset at the end.
+    """
+    wait_s = config.talk.wait.seconds
+    return (
+        (0.0, SPREAD_S),
+        (0.0, 2 * SPREAD_S),
+        (REPEAT_S, SPREAD_S),
+        (REPEAT_S, 2 * SPREAD_S),
+        (wait_s, SPREAD_S),
+    )
 
 
 def _senders(config: Config, sent_pps: float) -> int:
@@ -124,10 +156,18 @@ def _seconds(config: Config, probed: int, rate_pps: float) -> Iterator[tuple[NDA
     times = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * costs / rate_pps)])
     changes = np.interp(np.concatenate([lags[:, [0, -1]].ravel(), lags[:, [0, -1]].ravel() + probed]), ticks, times)
     middles = (times[:-1] + times[1:] - WINDOW_S) / 2
-    for start in np.unique(np.concatenate([np.subtract.outer(changes, SHARES * WINDOW_S).ravel(), middles])):
+    starts = np.concatenate([np.subtract.outer(changes, SHARES * WINDOW_S).ravel(), middles])
+    talked = _talked(config)
+    stages = _talk_stages(config) if talked else ()
+    later = np.unique([0.0, *(shift for shift, _ in stages)])
+    for start in np.unique(np.add.outer(starts, later)):
         first, end = np.interp([start, start + WINDOW_S], times, ticks)
-        low, high = first - lags.ravel() - ahead, end - lags.ravel() + ahead
-        yield np.clip(low, 0, probed), np.clip(high, 0, probed)
+        low, high = [first - lags.ravel() - ahead], [end - lags.ravel() + ahead]
+        for shift, spread in stages:
+            first, end = np.interp([start - shift - spread, start - shift + WINDOW_S], times, ticks)
+            low.append(first - lags[:, talked].ravel() - ahead)
+            high.append(end - lags[:, talked].ravel() + ahead)
+        yield np.clip(np.concatenate(low), 0, probed), np.clip(np.concatenate(high), 0, probed)
 
 
 def _bound(low: NDArray[np.float64], high: NDArray[np.float64], kind: _Kind, lanes: int) -> float:

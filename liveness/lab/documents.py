@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pyroaring import BitMap
 
+from liveness.config.talk_load import burden_document
 from liveness.lab.hosts.check import Comparison
 from liveness.lab.hosts.describe import ground_truth, network_lines
 from liveness.lab.hosts.document import Internet
@@ -118,6 +119,7 @@ def prediction_document(name: str, prediction: Prediction) -> Document:
         "set_bytes": prediction.set_bytes,
         "log_bytes": {"parquet": prediction.parquet_bytes, "pcap": prediction.pcap_bytes},
         "per_prefix24": {"packets": burden.packets, "mean_pps": burden.mean_pps, "peak_pps": burden.peak_pps},
+        "talks": None if prediction.talks is None else burden_document(prediction.talks),
     }
 
 

@@ -372,7 +372,9 @@ def test_the_numbers_of_a_segment_are_not_those_of_a_forged_one_before_it(later_
     assert shared.talk.events[0, 0, SEQUENCE:].tolist() == [1001, (sequence + 1) % 2**32, now_ns + later_ns]
 
 
-def slow_talker(receivers: int, *, resumed: Sequence[str] = (), wait: str = "1500ms") -> tuple[Talker, TalkShared, Stacks]:
+def slow_talker(
+    receivers: int, *, resumed: Sequence[str] = (), wait: str = "1500ms"
+) -> tuple[Talker, TalkShared, Stacks]:
     """Return a talker of one frame in 10 ms, what it shares with receivers, and the network."""
     config = config_of(applications=["http"], probes=["tcp/80"], talk={"rate": "100pps", "wait": wait})
     targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + 9]), Intervals.empty(), lab=True)

@@ -418,7 +418,7 @@ def test_the_forecast_respects_the_limit(tmp_path: Path) -> None:
     text = "name: x\ncontact: c\ntargets: {allow: [1.0.0.0/8, 100.0.0.0/10]}\nlimits: {max_targets: 5}\ncooldown: 1s\n"
     config = load(tmp_path, text + "rate: 10pps\nprobes: [icmp]\ncontrol: false\n")
     forecast = estimate(config, resolve_targets(config, lab=False), 6_048)
-    assert dataclasses.astuple(forecast) == (5, 2, 1, 10, 10, 10, 60_480, 1 + 2 * 1.0, 5.0, 0.8 + 1.0)
+    assert dataclasses.astuple(forecast) == (5, 2, 1, 10, 10, 10, 60_480, 1 + 2 * 1.0, 5.0, 0.8 + 1.0, None)
 
 
 def test_configs_are_immutable(tmp_path: Path) -> None:

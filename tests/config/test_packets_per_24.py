@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liveness.config.model import Config, from_document
-from liveness.config.packets_per_24 import CATCH_UP_S, peak_bound_pps
+from liveness.config.packets_per_24 import CATCH_UP_S, SPREAD_S, peak_bound_pps
 from liveness.errors import RefusedError
 from liveness.order.due import DRAWN, empty_due
 from liveness.order.lanes import marks_for, plan_lanes
@@ -36,14 +36,23 @@ def targets_of(*sizes: int) -> Targets:
 
 
 def played(config: Config, targets: Targets, rate_pps: float, seed: int, senders: int) -> int:
-    """Return the most packets in any second to any /24 in a run that is played through by the schedule itself.
+    """Return the most packets in any second to any /24 in a run that is played through by the schedule itself."""
+    sent = packets_of(config, targets, rate_pps, seed, senders)
+    return max(most_in(sorted(time_s for time_s, _, _ in packets), 1 + CATCH_UP_S) for packets in sent.values())
+
+
+def packets_of(
+    config: Config, targets: Targets, rate_pps: float, seed: int, senders: int
+) -> dict[int, list[tuple[float, int, bool]]]:
+    """Return the time of every packet by /24, with its target and whether the probe's services are talked to.
 
     Every sender walks its share as it does in a scan; a packet leaves when its place in the tick is due. A second is
     as long as one in which a sender catches up what it may.
     """
     probes, attempts = len(config.probes) + config.control, config.retransmit.attempts
     spacing = math.ceil(config.probe_spacing_s * rate_pps / senders)
-    sent: dict[int, list[float]] = defaultdict(list)
+    sent: dict[int, list[tuple[float, int, bool]]] = defaultdict(list)
+    talked = {"tcp/80": "http", "tcp/22": "ssh"}
     for block, quota in zip(targets.blocks(config.block_prefix), config.quotas(targets).tolist(), strict=True):
         for index in range(senders):
             shard = Permutation.of_block(block.intervals.count, seed, block.name).shard(index, senders, quota)
@@ -55,12 +64,15 @@ def played(config: Config, targets: Targets, rate_pps: float, seed: int, senders
             while not walk.state[FINISHED]:
                 for place in range(walk.state[ACTIVE]):
                     walk.state[LANE] = place
-                    target = drawn[walk.state[TICK] - walk.lane_lags[walk.active[place]]]
-                    sent[target >> 8].append(lane_due(walk.state, len(lanes)) / units_per_s)
+                    lane = walk.active[place]
+                    target = drawn[walk.state[TICK] - walk.lane_lags[lane]]
+                    name = [*config.probes, "tcp/control"][lanes[lane].probe]
+                    time_s = lane_due(walk.state, len(lanes)) / units_per_s
+                    sent[target >> 8].append((time_s, target, talked.get(name) in config.applications))
                 begin_tick(walk, due, 0)
                 drawn += block.intervals.address_at(due.drawn[: due.counts[DRAWN]]).tolist()
                 due.counts[DRAWN] = 0
-    return max(most_in(sorted(times), 1 + CATCH_UP_S) for times in sent.values())
+    return sent
 
 
 def most_in(times: list[float], window_s: float) -> int:
@@ -101,6 +113,63 @@ def test_no_second_of_a_run_that_is_played_through_has_more_than_the_bound(
     config = config_of(probes=names, probe_spacing=spacing, retransmit=retransmit, limits=limits, senders=senders)
     targets = targets_of(*sizes)
     assert played(config, targets, rate_pps, seed, senders) <= peak_bound_pps(config, targets, rate_pps)
+
+
+def with_talks(sent: list[tuple[float, int, bool]], wait_s: float, random: np.random.Generator) -> list[float]:
+    """Return the times of all frames to a /24 of which these probes (time, target, whether it is talked to) are known.
+
+    Each target answers at once, after the repeat, or never; every talk is begun by any of its probes.
+    """
+    times = []
+    for time_s, target, talked in sent:
+        times.append(time_s)
+        if not talked:
+            continue
+        asked_s = time_s + random.uniform(0, SPREAD_S)
+        answered_s = random.uniform(0, SPREAD_S)
+        behaviour = target % 3
+        times.append(asked_s)
+        times += [asked_s + answered_s] if behaviour == 0 else [asked_s + 1]
+        times += {0: [], 1: [asked_s + 1 + answered_s], 2: [asked_s + wait_s]}[behaviour]
+    return sorted(times)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.sampled_from([1, 7, 64, 200, 256]), min_size=1, max_size=6),
+    rate_pps=st.sampled_from([3, 20, 100, 700]),
+    attempts=st.integers(1, 2),
+    spacing=st.sampled_from(["0ms", "10ms", "500ms"]),
+    queue=st.sampled_from([0, 10, 1_000]),
+    wait=st.sampled_from(["1500ms", "3s", "5s"]),
+    seed=st.integers(0, 2**32),
+)
+def test_no_second_of_a_run_that_talks_has_more_than_the_bound(
+    sizes: list[int], rate_pps: float, attempts: int, spacing: str, queue: int, wait: str, seed: int
+) -> None:
+    config = config_of(
+        probes=["icmp", "tcp/80", "tcp/22"],
+        applications=["http", "ssh"],
+        talk={"wait": wait},
+        probe_spacing=spacing,
+        retransmit={"attempts": attempts, "queue": queue},
+        senders=1,
+    )
+    targets, random = targets_of(*sizes), np.random.default_rng(seed)
+    most = max(
+        most_in(with_talks(sent, config.talk.wait.seconds, random), 1 + CATCH_UP_S)
+        for sent in packets_of(config, targets, rate_pps, seed, 1).values()
+    )
+    assert most <= peak_bound_pps(config, targets, rate_pps)
+
+
+def test_talks_count_in_the_limit() -> None:
+    targets = targets_of(256)
+    common = {"probes": ["icmp", "tcp/80"], "rate": "100pps", "limits": {"max_pps_per_24": 300}}
+    silent, talking = config_of(**common), config_of(**common, applications=["http"])
+    check_pps_per_24(silent, targets, load_of(silent))
+    with pytest.raises(RefusedError, match="300: at 100pps one"):
+        check_pps_per_24(talking, targets, load_of(talking))
 
 
 @pytest.mark.parametrize("queue", [0, 100, 1_000_000])

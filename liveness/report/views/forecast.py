@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from liveness.analysis.numbers import bandwidth, rate, span
+from liveness.analysis.numbers import bandwidth, percent, rate, size, span
 from liveness.config.estimate import Estimate
 from liveness.config.model import Config
+from liveness.config.talk_load import EXAMPLE_SHARE, TalkBurden, TalkLoad, example_burden
 from liveness.errors import count_of
 from liveness.space.special import registry_date
 from liveness.space.targets import Targets
@@ -25,6 +26,7 @@ def checked_text(file: Path, config: Config, targets: Targets, forecast: Estimat
         "packets": f"{forecast.packets:,}",
         "rate": rate_text(config, forecast),
         "duration": duration_text(forecast, auto=config.rate.auto) + _slots_text(config, forecast),
+        **({} if forecast.talks is None else _talks(forecast.talks, forecast.targets)),
         "busiest": peak_text(config, forecast),
         "contact": config.contact or "none",
     }
@@ -55,6 +57,23 @@ def named_lines(lines: Mapping[str, str], indent: int = 0) -> str:
     """Return lines that begin with their names, the texts aligned."""
     width = max(map(len, lines))
     return "\n".join(f"{' ' * indent}{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def _talks(load: TalkLoad, targets: int) -> dict[str, str]:
+    """Return the most that talks send: in a second, to one open port, and if some of the targets have open ports."""
+    frames = max(service.frames for service in load.services)
+    names = ", ".join(service.application for service in load.services)
+    limit = f"at most {rate(load.rate_pps)} packets/s, {bandwidth(load.bandwidth_bps)} on the wire"
+    example = talks_text(example_burden(load, targets))
+    return {
+        "talks": f"{names}: {limit}; {frames} packets to an open port",
+        f"at {percent(EXAMPLE_SHARE, 0)}": f"{example}, if so many targets have these ports open",
+    }
+
+
+def talks_text(burden: TalkBurden) -> str:
+    """Return the most that talks send, as packets, bytes and time."""
+    return f"at most {burden.frames:,.0f} packets, {size(burden.bits / 8)}, {span(burden.seconds)} at talk.rate"
 
 
 def peak_text(config: Config, forecast: Estimate) -> str:

@@ -7,7 +7,7 @@ from liveness.analysis.numbers import bandwidth, percent, size
 from liveness.analysis.tables import Column, Table
 from liveness.errors import count_of
 from liveness.lab.model.population.predict import Prediction
-from liveness.report.views.forecast import duration_text, named_lines
+from liveness.report.views.forecast import duration_text, named_lines, talks_text
 from liveness.report.views.lab import set_name
 
 LARGEST_SETS: Final = 12
@@ -68,7 +68,8 @@ def prediction_tables(prediction: Prediction) -> Iterator[Table]:
 
 def burden_text(prediction: Prediction, *, auto: bool) -> str:
     """Return duration, replies, bytes on disk and the load on single /24s as lines."""
-    forecast, burden = prediction.estimate, prediction.burden
+    forecast, burden, talks = prediction.estimate, prediction.burden, prediction.talks
+    talked = {} if talks is None else {"talks": f"{talks.services:,.0f} services, {talks_text(talks)}"}
     return named_lines(
         {
             "duration": f"{duration_text(forecast, auto=auto)}, {forecast.packets:,} packets",
@@ -76,6 +77,7 @@ def burden_text(prediction: Prediction, *, auto: bool) -> str:
             f"{bandwidth(prediction.received_bps)} on the wire",
             "sets": f"{len(prediction.sets):,} files, {size(prediction.set_bytes)}",
             "logs": f"{size(prediction.parquet_bytes)} with replies: parquet, {size(prediction.pcap_bytes)} with pcap",
+            **talked,
             "each /24": f"{burden.packets:,} packets in all, {_rate(burden.mean_pps)}/s while its block is probed; in"
             f" its worst second any may get {burden.peak_pps:,}",
         }

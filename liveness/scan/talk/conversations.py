@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.applications.timing import REPEAT_S
 from liveness.kernel import int64, kernel, uint64
 from liveness.packets.siphash import siphash24
 from liveness.scan.talk.shared import (
@@ -38,7 +39,7 @@ PLACES: Final = 1 << 17
 WAYS: Final = 8
 LOGGED: Final = 1 << 18
 """Conversations under way, at most: 5 seconds of 50,000 SYN-ACKs a second."""
-REPEAT_NS: Final = 1_000_000_000
+REPEAT_NS: Final = int(REPEAT_S * 1e9)
 """Time after which a request that was not acknowledged is sent again."""
 NEVER: Final = -(1 << 62)
 """A time before all others. The clock may begin with the host, so that 0 was just now."""

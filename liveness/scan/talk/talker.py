@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from liveness.applications.timing import BURST_S
 from liveness.errors import InterfaceDownError
 from liveness.kernel import fence
 from liveness.net.ring import TxRing
@@ -36,8 +37,6 @@ MOST_ACTIONS: Final = 256
 """Frames of one round."""
 IDLE_S: Final = 0.001
 """Sleep when there is nothing to do: a request leaves at most so long after its SYN-ACK was received."""
-BURST_S: Final = 0.01
-"""Time whose frames may leave at once."""
 HORIZON_MARGIN_S: Final = 60.0
 """Added to the time between an original and its last repeat: pauses of the scan and slow networks."""
 FLUSH_S: Final = 2.0

@@ -1,6 +1,7 @@
 """The expected result of a census of a config's targets in a population, computed without sending."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from liveness.config.estimate import Estimate, estimate
 from liveness.config.model import Config
+from liveness.config.talk_load import TalkBurden
 from liveness.lab.model.population.answer import ANSWERED, BOTH, ERROR, ICMP, PAYLOAD, SILENT, WHAT_MASK
 from liveness.lab.model.population.burden import Burden, burden_of
 from liveness.lab.model.population.load import Population
@@ -82,6 +84,8 @@ class Prediction:
     pcap_bytes: float
     """Bytes of the logs, if the config asks for them."""
     burden: Burden
+    talks: TalkBurden | None
+    """What the talks with TCP services send at most; None if nobody is talked to."""
     prefixes24: int
     """/24s that were examined."""
     used24: int
@@ -144,9 +148,21 @@ def predict(
         parquet_bytes=total * PARQUET_BYTES,
         pcap_bytes=pcap,
         burden=burden_of(config, targets, forecast.probe_rate_pps),
+        talks=None if forecast.talks is None else forecast.talks.burden_of(_opened(rows, counts, names)),
         prefixes24=len(prefixes),
         used24=used24(population, prefixes),
     )
+
+
+def _opened(rows: Sequence[Row], counts: NDArray[np.float64], names: list[str]) -> dict[str, float]:
+    """Return how many targets answer each TCP probe with a SYN-ACK."""
+    opened = {}
+    for name in names:
+        number = number_of(name)
+        if is_tcp(number):
+            syn_acks = np.array([row.answers[number] & WHAT_MASK in (ANSWERED, BOTH) for row in rows])
+            opened[name] = float(counts[syn_acks].sum())
+    return opened
 
 
 def _packets(row: Row, number: int) -> int:

@@ -22,7 +22,7 @@ from liveness.lab.model.population.predict import predict, sampled_targets
 from liveness.lab.model.population.sample import public_space, sample24, used24
 from liveness.lab.model.population.set_size import Spread
 from liveness.lab.model.population.truth import truth
-from liveness.replies import CONTROL, Kind, Role, SetKey
+from liveness.replies import CONTROL, Kind, ReplyKey, Role, SetKey
 from liveness.report.views.prediction import basis_text
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
@@ -89,6 +89,18 @@ def test_only_the_probes_of_the_config_count_and_repeats_may_be_spared(tmp_path:
     assert [probe.probe for probe in prediction.probes] == ["dns", "tcp/80"]
     assert {entry.key for entry in prediction.sets} == set(sets)
     assert prediction.replies == sum(len(members) for key, members in sets.items() if key.role is Role.TARGET)
+
+
+def test_talks_are_counted_by_their_syn_acks(tmp_path: Path) -> None:
+    text = "targets: {allow: [46.0.0.0/21]}\nprobes: [icmp, tcp/22, tcp/80]\napplications: [ssh, http]\n"
+    config, targets = config_of(tmp_path, text)
+    talks = predict(config, targets, WIRE_BITS, small()).talks
+    sets = truth(small(), addresses_of(targets))
+    opened = [SetKey(ReplyKey(f"tcp/{port}", Kind.SYN_ACK), Role.TARGET) for port in (22, 80)]
+    services = sum(len(sets[key]) for key in opened)
+    assert talks is not None
+    assert services > 0
+    assert (talks.services, talks.frames) == (services, 4 * services)
 
 
 def test_the_load_on_a_24_is_that_of_all_shards_together(tmp_path: Path) -> None:
