@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +154,7 @@ def predict(
     )
 
 
-def _opened(rows: Sequence[Row], counts: NDArray[np.float64], names: list[str]) -> dict[str, float]:
+def _opened(rows: Sequence[Row], counts: NDArray[np.floating[Any]], names: list[str]) -> dict[str, float]:
     """Return how many targets answer each TCP probe with a SYN-ACK."""
     opened = {}
     for name in names:
