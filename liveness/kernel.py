@@ -12,19 +12,19 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
-from numba import config, njit, typeof, types
+from numba import config, typeof, types
 from numba.core import cgutils
-from numba.core.caching import NullCache
 from numba.extending import intrinsic
 
 from liveness.kernel_cache import KernelCache, find_caches
+from liveness.kernel_compiler import KernelDispatcher
 
 P = ParamSpec("P")
 R = TypeVar("R")
 A = TypeVar("A")
 
-COMPILED: Final[bool] = not config.DISABLE_JIT  # type: ignore[attr-defined]  # Numba sets it as it is imported
-_kernels: Final[list[Any]] = []
+COMPILED: Final[bool] = not config.DISABLE_JIT  # Numba sets it as it is imported
+_kernels: Final[list[KernelDispatcher]] = []
 """All that were made so far."""
 
 uint64: Final = cast("Callable[[Any], int]", numba.uint64)
@@ -40,7 +40,7 @@ mark_compiled: Final = _cache.mark_compiled
 def leave_cache() -> None:
     """Look into the cache no more, in a process that may not read its files: what is not loaded yet is compiled."""
     for compiled in _kernels:
-        compiled._cache = NullCache()  # noqa: SLF001 - Numba has no other way back
+        compiled.leave_cache()
 
 
 def kernel(function: Callable[P, R], defined_in: str | None = None) -> Callable[P, R]:
@@ -48,14 +48,14 @@ def kernel(function: Callable[P, R], defined_in: str | None = None) -> Callable[
 
     `defined_in` is the file whose code generated the function, if it is in no file itself.
 
-    A kernel becomes part of every kernel that calls it (LLVM's alwaysinline): handing on a dozen arrays costs more than
-    what most kernels do with them, and only so are loops around small ones vectorised.
+    A kernel becomes part of every kernel that calls it: handing on a dozen arrays costs more than what most kernels do
+    with them, and only so are loops around small ones vectorised.
     """
     if COMPILED:
-        compiled: Callable[P, R] = njit(nogil=True, forceinline=True)(function)
+        compiled = KernelDispatcher(function)
         _cache.keep(compiled, function, defined_in)
         _kernels.append(compiled)
-        return compiled
+        return cast("Callable[P, R]", compiled)
 
     @functools.wraps(function)
     def plain(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -74,7 +74,7 @@ def compiled_for(function: Callable[P, R], *arguments: Any) -> Callable[P, R]:  
     if not COMPILED:
         return function
     dispatcher = cast("Any", function)
-    kinds = tuple(typeof(argument) for argument in arguments)  # type: ignore[no-untyped-call]
+    kinds = tuple(typeof(argument) for argument in arguments)
     return cast("Callable[P, R]", dispatcher.compile(kinds))
 
 
@@ -104,15 +104,15 @@ def _see(_context: Any, value: Any) -> Any:  # noqa: ANN401 - Numba's types and 
     def see(context: Any, builder: Any, kind: Any, given: Any) -> Any:  # noqa: ANN401
         """Return what was given, without the memory that its arrays would count references to."""
         if isinstance(kind, types.BaseTuple):
-            kinds = kind.types  # type: ignore[attr-defined]  # of those that kernels get
-            parts = cgutils.unpack_tuple(builder, given, len(kinds))  # type: ignore[no-untyped-call]
+            kinds = kind.types
+            parts = cgutils.unpack_tuple(builder, given, len(kinds))
             seen = [see(context, builder, *each) for each in zip(kinds, parts, strict=True)]
             return context.make_tuple(builder, kind, seen)
         if not isinstance(kind, types.Array):
             return given
-        view = cgutils.create_struct_proxy(kind)(context, builder, value=given)  # type: ignore[no-untyped-call]
-        view.meminfo = cgutils.get_null_value(view.meminfo.type)  # type: ignore[no-untyped-call]
-        view.parent = cgutils.get_null_value(view.parent.type)  # type: ignore[no-untyped-call]
+        view = cgutils.create_struct_proxy(kind)(context, builder, value=given)
+        view.meminfo = cgutils.get_null_value(view.meminfo.type)
+        view.parent = cgutils.get_null_value(view.parent.type)
         return view._getvalue()  # noqa: SLF001 - Numba's own way
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401

@@ -15,9 +15,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
+
+from liveness.kernel_parts import Packed, pack_part, unpack_part
 
 PACKAGE: Final = Path(__file__).parent
 KEPT_STATES: Final = 16
@@ -130,6 +132,13 @@ def _trim(folder: Path) -> None:
             shutil.rmtree(outdated, ignore_errors=True)
 
 
+class Kept(Protocol):
+    """A kernel, as far as its caches go."""
+
+    def keep_in(self, whole: FunctionCache, parts: FunctionCache) -> None:
+        """Let the kernel's code be kept in two caches: as it is called from Python, and as a part of other kernels."""
+
+
 class KernelCache:
     """Compiled kernels on disk; without a directory every kernel is compiled again."""
 
@@ -137,7 +146,7 @@ class KernelCache:
         self.caches = caches
         self._digests: set[str] = set()
 
-    def keep(self, dispatcher: Any, function: Any, defined_in: str | None = None) -> None:  # noqa: ANN401 - Numba's types
+    def keep(self, dispatcher: "Kept", function: Any, defined_in: str | None = None) -> None:  # noqa: ANN401 - any function
         """Let a compiled function be looked for and kept here.
 
         `defined_in` is the file whose code generated the function, if it is in no file itself.
@@ -150,7 +159,8 @@ class KernelCache:
         digest = source_digest(path)
         self._digests.add(digest)
         folder = self.caches / _name(path).replace(os.sep, ".").removesuffix(".py")
-        dispatcher._cache = _cache_in(folder / digest, digest)(function)  # noqa: SLF001 - Numba has no other way in
+        caches = (_cache_in(folder / digest, digest, kept) for kept in (_Wholes, _Parts))
+        dispatcher.keep_in(*(cache(function) for cache in caches))
 
     def needs_compiling(self) -> bool:
         """Return whether the kernels imported so far are compiled here for the first time, and found here later."""
@@ -172,7 +182,7 @@ class KernelCache:
         return self.caches / COMPILED_MARKS / whole
 
 
-class CacheFiles(IndexDataCacheFile):
+class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
     """The files of a function: code that was compiled for some types, and the index that leads to it.
 
     Numba numbers the files by the index that it has read. Two processes that compile a function for different types at
@@ -182,26 +192,46 @@ class CacheFiles(IndexDataCacheFile):
 
     def __init__(self, folder: str, function: str, digest: str) -> None:
         """Name the folder, the function, and the digest of the sources that the code is made of."""
-        super().__init__(folder, function, digest)  # type: ignore[no-untyped-call]
+        super().__init__(folder, function, digest)
         self._function = function
 
     def load(self, key: Any) -> Any:  # noqa: ANN401 - Numba's types
         """Return the code that was compiled for `key`, or None."""
-        return super().load(key)  # type: ignore[no-untyped-call]
+        return super().load(key)
 
     def save(self, key: Any, data: Any) -> None:  # noqa: ANN401 - Numba's types
         """Keep the code `data` that was compiled for `key`."""
         numba: Any = super()
         name = f"{self._function}.{hashlib.sha256(numba._dump(key)).hexdigest()[:16]}.nbc"  # noqa: SLF001 - Numba's own
         numba._save_data(name, data)  # noqa: SLF001 - as above
-        numba._save_index(self._load_index() | {key: name})  # type: ignore[no-untyped-call] # noqa: SLF001 - as above
+        numba._save_index(self._load_index() | {key: name})  # noqa: SLF001 - as above
+
+
+class _Wholes(CompileResultCacheImpl):  # type: ignore[misc]
+    """What is kept of a kernel that is called from Python."""
+
+    suffix = ""
+
+
+class _Parts(CompileResultCacheImpl):  # type: ignore[misc]
+    """What is kept of a kernel that others call."""
+
+    suffix = ".part"
+
+    def reduce(self, cres: Any) -> Packed:  # noqa: ANN401 - Numba's types
+        """Return what is written into the file of a part."""
+        return pack_part(cres)
+
+    def rebuild(self, target_context: Any, payload: Packed) -> Any:  # noqa: ANN401 - Numba's types
+        """Return the part of a file."""
+        return unpack_part(target_context, payload)
 
 
 @functools.cache
-def _cache_in(directory: Path, digest: str) -> type[FunctionCache]:
+def _cache_in(directory: Path, digest: str, kept: type[_Wholes | _Parts]) -> type[FunctionCache]:
     """Return Numba's cache of a function, bound to a directory and to the state of the sources that fits it."""
 
-    class Locator(_CacheLocator):
+    class Locator(_CacheLocator):  # type: ignore[misc]
         def __init__(self, function: Any) -> None:  # noqa: ANN401
             self._line = function.__code__.co_firstlineno
 
@@ -223,14 +253,14 @@ def _cache_in(directory: Path, digest: str) -> type[FunctionCache]:
         def from_function(cls, function: Any, _file: str) -> "Locator":  # noqa: ANN401
             return cls(function)
 
-    class Implementation(CompileResultCacheImpl):
-        _locator_classes = [Locator]  # type: ignore[list-item]  # noqa: RUF012 - Numba reads it so
+    class Implementation(kept):  # type: ignore[valid-type, misc]
+        _locator_classes = [Locator]  # noqa: RUF012 - Numba reads it so
 
-    class Cache(FunctionCache):
+    class Cache(FunctionCache):  # type: ignore[misc]
         _impl_class = Implementation
 
         def __init__(self, function: Any) -> None:  # noqa: ANN401
-            super().__init__(function)  # type: ignore[no-untyped-call]
-            self._cache_file = CacheFiles(self._cache_path, self._impl.filename_base, digest)
+            super().__init__(function)
+            self._cache_file = CacheFiles(self._cache_path, self._impl.filename_base + kept.suffix, digest)
 
     return Cache

@@ -161,7 +161,7 @@ def test_processes_that_compile_for_different_types_at_the_same_time_keep_apart(
     files = {}
     for types, code in (("int64", "one"), ("float64", "two")):
         files[types] = CacheFiles(str(tmp_path), "kernel", "stamp")
-        files[types]._load_index = dict  # type: ignore[method-assign]
+        files[types]._load_index = dict
         files[types].save(types, code)
     assert len(list(tmp_path.glob("*.nbc"))) == 2
     later = CacheFiles(str(tmp_path), "kernel", "stamp")

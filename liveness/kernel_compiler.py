@@ -1,0 +1,117 @@
+"""Owns how a kernel is compiled: whole where Python calls it, as a part where another kernel does."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from numba.core import sigutils
+from numba.core.caching import NullCache
+from numba.core.compiler import Compiler, CompileResult, Flags, compile_extra
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined]
+from numba.core.registry import CPUDispatcher
+
+from liveness.kernel_parts import PartLibrary, enter_part
+
+_OPTIONS: Final = {"nopython": True, "nogil": True, "forceinline": True, "boundscheck": None, "no_cfunc_wrapper": True}
+"""A kernel becomes part of every kernel that calls it (LLVM's alwaysinline), and C never calls one."""
+
+
+class _KernelFlags(Flags):  # type: ignore[misc]  # Numba has no types
+    """Flags of a compilation that are quickly compared: Numba does that thousands of times for a kernel."""
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, _KernelFlags) and bool(self._values == other._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values))
+
+
+class _KernelCompiler(_FunctionCompiler):  # type: ignore[misc]  # Numba has no types
+    """The compiler of one kernel, for whatever types it is called with."""
+
+    as_part = False
+    """Whether what is compiled now is to be a part."""
+
+    def _compile_core(self, args: Any, return_type: Any) -> CompileResult:  # noqa: ANN401 - Numba's types
+        """Compile the kernel for arguments of some types. Raises Numba's TypingError for types that it cannot take."""
+        flags = _KernelFlags()
+        self.targetdescr.options.parse_as_flags(flags, self.targetoptions)
+        context, library = self.targetdescr.target_context, None
+        if self.as_part:
+            flags.no_cpython_wrapper = flags.no_compile = True
+            library = PartLibrary(context.codegen(), self.py_func.__qualname__)
+        result = compile_extra(
+            self.targetdescr.typing_context,
+            context,
+            self.py_func,
+            args=args,
+            return_type=return_type,
+            flags=flags,
+            locals=self.locals,
+            library=library,
+            pipeline_class=self.pipeline_class,
+        )
+        return enter_part(result) if self.as_part else result
+
+
+class KernelDispatcher(CPUDispatcher):  # type: ignore[misc]  # Numba has no types
+    """A kernel with all that it was compiled for: code to call, and parts for kernels that call it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Wrap a Python function, which is compiled when it is first called."""
+        super().__init__(function, targetoptions=dict(_OPTIONS))
+        self._compiler = _KernelCompiler(function, self.targetdescr, self.targetoptions, self.locals, Compiler)
+        self._parts_cache: Any = NullCache()
+
+    def keep_in(self, whole: Any, parts: Any) -> None:  # noqa: ANN401 - Numba's types
+        """Let compiled code be looked for, and kept, in two caches of Numba's kind."""
+        self._cache, self._parts_cache = whole, parts
+
+    def leave_cache(self) -> None:
+        """Look into the caches no more."""
+        self.keep_in(NullCache(), NullCache())
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:  # noqa: ANN401 - Numba's types
+        """Return how Numba types a call of this kernel in another one, which has it as a part."""
+        with global_compiler_lock:
+            compiler, whole = self._compiler, self._cache
+            compiler.as_part, self._cache = True, self._parts_cache
+            try:
+                return super().get_call_template(args, kws)
+            finally:
+                compiler.as_part, self._cache = False, whole
+
+    def compile(self, sig: Any) -> Any:  # noqa: ANN401 - Numba's types
+        """Return the kernel's entry for arguments of some types, compiled or loaded from the cache."""
+        with global_compiler_lock:
+            if self._compiler.as_part:
+                return super().compile(sig)
+            types = tuple(sigutils.normalize_signature(sig)[0])
+            existing = self.overloads.get(types)
+            if existing is not None and _is_part(existing):
+                del self.overloads[types]  # its callers have linked it
+                existing = None
+            entry = super().compile(sig)
+            if existing is None:
+                _set_environments(self.overloads[types])
+            return entry
+
+    def add_overload(self, cres: CompileResult) -> None:
+        """Note what was compiled or loaded, so that it is found for the same types."""
+        if _is_part(cres):
+            self.overloads[tuple(cres.signature.args)] = cres
+        else:
+            super().add_overload(cres)
+
+
+def _is_part(result: CompileResult) -> bool:
+    return isinstance(result.library, PartLibrary)
+
+
+def _set_environments(result: CompileResult) -> None:
+    """Give each part its environment, as Numba does when it loads code from its cache."""
+    codegen = result.codegen
+    for environment in result._find_referenced_environments():  # noqa: SLF001 - Numba has no other way to them
+        codegen.set_env(environment.env_name, environment)
