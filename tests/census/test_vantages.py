@@ -10,12 +10,19 @@ from typing import Final
 import numpy as np
 import pytest
 
-from liveness.lab.model.check import ModelComparison, check_model_run
+from liveness.config.load import resolve_targets
+from liveness.config.recorded import recorded_config
+from liveness.lab.hosts.check import probes_of
+from liveness.lab.model.check import ModelComparison, _let_through, check_model_run, truth_of
+from liveness.lab.model.origin.view import View
 from liveness.lab.model.population.load import load_population
 from liveness.lab.model.responder.probe_log import read_log
-from liveness.lab.model.responder.record import SUMMARY, read_summary
+from liveness.lab.model.responder.record import SUMMARY, read_passed, read_summary
 from liveness.lab.source import RECORD_FOLDER
+from liveness.replies import CONTROL, Kind, Role
 from liveness.runs.manifest import BlockStart, Shard, Vantage
+from tests.analysis.origins import brute_force
+from tests.analysis.origins.support import Scan
 from tests.census.support import EXEC, LIVENESS, Census, run, write_yaml
 from tests.lab.model.origin.support import PLACES, VANTAGES
 from tests.lab.model.population.support import SMALL
@@ -94,6 +101,47 @@ def test_each_run_is_what_its_place_had_to_find(taken: Taken, place: str, number
 
 def test_hosts_come_and_go_at_the_same_time_for_all_places(taken: Taken) -> None:
     assert len({read_summary(taken.run(place).path).clock for place in PLACES}) == 1
+
+
+def seen_from(taken: Taken, place: str, number: int) -> Scan:
+    """Return who has to be seen from a place in one of its runs: by the population, less what its way lost."""
+    population, census = load_population(taken.folder / "population.yaml"), taken.run(place, number)
+    config = recorded_config(census.manifest.config, census.path, census.manifest.version)
+    targets = resolve_targets(config, lab=False)
+    probes = [probe for probe in probes_of(config) if probe != CONTROL]
+    members = truth_of(population, config, targets, probes, View(PLACES.index(place), number))
+    passed = _let_through(population, read_passed(census.path), probes)
+    seen: dict[tuple[str, Kind], set[int]] = {}
+    for key, addresses in members.items():
+        if key.role is Role.SOURCE:
+            left = set(addresses & passed[key]) if place == "nyc1" else set(addresses)  # the others lose nothing
+            seen.setdefault((key.reply.probe, key.reply.kind), set()).update(left)
+    return Scan(place, seen, number + 1, probes=probes)
+
+
+def test_a_comparison_of_the_places_equals_the_truth_of_each(taken: Taken) -> None:
+    """Exclusive, seen by exactly j, missed, coverage of all subsets, classes: by functions of the population."""
+    done = run(*LIVENESS, "analyze", taken.folder / "places", "--across", "--json", timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)["origins"]
+    groups = brute_force.groups_of([{place: seen_from(taken, place, number) for place in PLACES} for number in (0, 1)])
+    coverage = {(entry["probe"], entry["kind"], entry["trial"]): entry for entry in document["coverage"]}
+    assert coverage == {
+        (*name, number): brute_force.coverage(*name, number, trial)
+        for name, trials in groups.items()
+        for number, trial in enumerate(trials, 1)
+    }
+    everything = coverage["all", "alive", 1]
+    assert all(count > 0 for count in everything["exactly"])
+    assert all(of_place["exclusive"] and of_place["missed"] for of_place in everything["vantages"].values())
+    for entry in document["gain"]:
+        expected = brute_force.gain(groups[entry["probe"], entry["kind"]][entry["trial"] - 1])
+        assert [(size["size"], size["mean"], size["low"], size["high"]) for size in entry["sizes"]] == [
+            (size, pytest.approx(mean), low, high) for size, mean, low, high in expected
+        ]
+    for entry in document["classes"]:
+        trials = groups[entry["probe"], entry["kind"]]
+        assert entry["vantages"] == {place: brute_force.classes(trials, place) for place in PLACES}
 
 
 def test_places_do_not_see_the_same(taken: Taken) -> None:
