@@ -11,6 +11,7 @@ from pyroaring import BitMap
 
 from liveness.errors import UsageError
 from liveness.replies import Role, SetKey
+from liveness.runs.left_out import add_left_out, load_left_out
 from liveness.runs.manifest import (
     MOST_SOURCES,
     Counts,
@@ -63,6 +64,8 @@ def unite(runs: Sequence[ShardRun], output: Path) -> RunDirectory:
         manifest = _manifest(runs, output.name, sets)
         if any(record.prefixes for record in kept):
             write_opt_outs(output, KeptOptOuts(opt_outs=manifest.opt_outs, prefixes=kept[0].prefixes))
+        for run in runs:
+            add_left_out(output, load_left_out(run.path))
         directory.write_manifest(manifest)
     except BaseException:
         directory.discard()

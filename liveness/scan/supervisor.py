@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from liveness.errors import LivenessError
+from liveness.net.path.path import Path
 from liveness.net.path.watch import PathWatch
 from liveness.net.ring import RxRing, TxRing
 from liveness.order.order import targets_of
 from liveness.probes.run_constants import RunConstants
 from liveness.runs.checkpoint import Checkpoint, Totals
+from liveness.runs.left_out import add_left_out
 from liveness.runs.optout_record import OptOuts
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.block_starts import BlockStarts
@@ -184,8 +187,18 @@ class Supervisor:
         """Return the targets that nothing is sent to: their route leads nowhere, or no neighbour answers for them."""
         if self.watch is None:
             return Intervals.empty()
-        null = union(part.targets for part in self.watch.path.left_out).intersection(self.plan.intervals)
-        return null.union(self.watch.path.neighbours.unresolved)
+        return self._unrouted(self.watch.path).union(self.watch.path.neighbours.unresolved)
+
+    def _unrouted(self, path: Path) -> Intervals:
+        """Return the targets to which no route leads."""
+        return union(part.targets for part in path.left_out).intersection(self.plan.intervals)
+
+    def _keep_left_out(self, targets: Intervals) -> None:
+        """Note targets to which no route leads: who compares this run with others must not take them for misses."""
+        try:
+            add_left_out(self.directory.path, targets.intersection(self.plan.intervals))
+        except LivenessError as error:
+            self._listeners.notice(f"WARNING: {error}")
 
     def _guard(self, session: SessionTotals, losses: LossWatch, opt_outs: OptOutWatch) -> PathGuard | None:
         """Return the guard of the path, or None without a watch.
@@ -199,6 +212,12 @@ class Supervisor:
         unreached = self._unreached()
         if len(unreached):
             opt_outs.leave_out(unreached)
+        self._keep_left_out(self._unrouted(self.watch.path))
+
+        def leave_out(targets: Intervals) -> None:
+            opt_outs.leave_out(targets)
+            self._keep_left_out(targets)
+
         return PathGuard(
             self.watch,
             session.shared,
@@ -206,7 +225,7 @@ class Supervisor:
             end=self.interruption.by,
             notice=self._listeners.notice,
             lost=losses.report,
-            withdraw=opt_outs.leave_out,
+            withdraw=leave_out,
             longest_pause_s=self.plan.config.limits.max_pause.seconds,
             track=losses.book.track,
         )

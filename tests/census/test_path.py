@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from liveness.runs.left_out import load_left_out
 from tests.census.rig import COUNT, GATEWAY, SCANNER, Rig, Scan, ip, rig
 from tests.census.support import losses_of
 from tests.census.test_losses import tool
@@ -131,6 +132,7 @@ def test_a_null_route_in_mid_run_is_followed(tmp_path: Path) -> None:
         (event,) = [event for event in scan.census.manifest.path if event.action == "left-out"]
         assert event.targets == 1_024
         assert COUNT - 1_024 <= answered(scan) < COUNT
+        assert list(load_left_out(scan.census.path).entries()) == ["9.9.8.0/22"]
 
 
 @in_private_network
@@ -221,6 +223,7 @@ def test_targets_that_are_null_routed_by_now_get_nothing_of_a_resumed_run(tmp_pa
         assert answered(scan) < COUNT
         early = scan.census.union({"icmp"}, {"echo-reply"}, "source")
         assert len(early) >= COUNT - 1_024
+        assert list(load_left_out(scan.census.path).entries()) == ["9.9.8.0/22"]
 
 
 @in_private_network

@@ -15,6 +15,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import Ether
 
+from liveness.runs.left_out import load_left_out
 from liveness.runs.manifest import Manifest, Shard, Vantage
 from liveness.runs.manifest_file import load_manifest
 from tests.census.shared_census import CONFIG, LAB
@@ -271,6 +272,8 @@ def test_the_scanner_s_own_address_does_not_change_the_order_of_a_shard(compiled
     assert {(path / "targets.txt").read_text() for path in paths} == {"10.1.0.0/25\n10.255.0.2\n"}
     united = merge(*paths, "-o", tmp_path / "united")
     assert (united.returncode, united.stderr) == (0, "")
+    left_out = [list(load_left_out(path).entries()) for path in (*paths, tmp_path / "united")]
+    assert left_out == [[SCANNER]] * 3, "it was not probed, and is no miss"
     echo = next(entry for entry in Census(tmp_path / "united").manifest.sets if entry.file.startswith("sets/icmp.echo"))
     assert echo.cardinality == 128
 

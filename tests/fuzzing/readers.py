@@ -140,6 +140,7 @@ READERS: Final[dict[str, Reached | str]] = {
     "runs.announce": "names of runs, from the scans of a lab of the same user",
     "runs.checkpoint": ("checkpoint",),
     "runs.logstream": WRITTEN,
+    "runs.left_out": ("targets",),
     "runs.kinds": ("manifest", "survey manifest", "passive manifest"),
     "runs.manifest_file": ("manifest", "unfinished manifest"),
     "runs.optout_record": ("opt-outs",),

@@ -10,6 +10,7 @@ from liveness.analysis.counting.partition import Partition
 from liveness.analysis.counting.scope import Within
 from liveness.analysis.formula import share
 from liveness.analysis.sampling import Sampling
+from liveness.runs.left_out import load_left_out
 from liveness.runs.manifest import Manifest
 from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import TARGETS_FILE, RunDirectory
@@ -28,14 +29,16 @@ class Probed:
     """Every address that the run could have probed; None if that is not recorded."""
     opted_out: Intervals = field(default_factory=Intervals.empty)
     """Addresses that count in no number of the run."""
+    left_out: Intervals = field(default_factory=Intervals.empty)
+    """Targets that were not probed, at least not to the end, because no route led to them."""
 
     @classmethod
     def by(cls, manifest: Manifest, directory: RunDirectory | None = None) -> Self:
         """Return the targets of a run. Raises LivenessError that names a damaged file of its directory."""
-        opted_out = Intervals.empty() if directory is None else load_opt_outs(directory.path).withdrawn
-        if directory is not None and (directory.path / TARGETS_FILE).is_file():
-            return cls(manifest, directory.read_targets(), opted_out)
-        return cls(manifest, _of_config(manifest), opted_out)
+        if directory is None:
+            return cls(manifest, _of_config(manifest))
+        listed = directory.read_targets() if (directory.path / TARGETS_FILE).is_file() else _of_config(manifest)
+        return cls(manifest, listed, load_opt_outs(directory.path).withdrawn, load_left_out(directory.path))
 
     @property
     def intervals(self) -> Intervals | None:

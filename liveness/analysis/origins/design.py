@@ -18,7 +18,7 @@ from liveness.analysis.across.pairing import LeftOut, Shared, common_to, differe
 from liveness.analysis.counting.probed import Probed
 from liveness.analysis.counting.run import probes_of, vantage_of
 from liveness.errors import UsageError, count_of
-from liveness.space.intervals import Intervals
+from liveness.space.intervals import Intervals, union
 
 MOST_VANTAGES: Final = 12
 """All subsets of the vantage points are looked at: 4,096 at most."""
@@ -101,6 +101,14 @@ def design_of(runs: Sequence[Probed]) -> Design:
     chosen = [runs[place] for place in complete]
     shared = _common(chosen)
     left_out += [found for run in chosen for found in _uncommon(run, shared)]
+    gone = union(run.left_out for run in chosen)
+    if len(gone):
+        shared = _without(shared, gone)
+        left_out += [
+            LeftOut(run.manifest.run, f"{count_of(run.left_out.count, 'target')}: no route led there from it")
+            for run in chosen
+            if len(run.left_out)
+        ]
     trials = _trials(runs, complete, vantages)
     if len(trials) * len(vantages) > MOST_CELLS:
         raise UsageError(
@@ -152,6 +160,17 @@ def _common(runs: Sequence[Probed]) -> Shared:
         everything = Intervals.everything()
         return replace(shared, addresses=reduce(Intervals.difference, gone, everything)) if gone else shared
     return shared
+
+
+def _without(shared: Shared, gone: Intervals) -> Shared:
+    """Return the common targets without some. Raises UsageError if none is left."""
+    known = shared.addresses if shared.listed is None else shared.listed
+    left = (Intervals.everything() if known is None else known).difference(gone)
+    if shared.listed is None:
+        return replace(shared, addresses=left)
+    if not len(left):
+        raise UsageError("--across: to no target a route led in all of these runs: give fewer of them")
+    return replace(shared, addresses=left, targets=left.count, listed=left)
 
 
 def _uncommon(run: Probed, shared: Shared) -> list[LeftOut]:

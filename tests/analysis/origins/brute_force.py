@@ -21,7 +21,8 @@ def groups_of(trials: Sequence[Mapping[str, Scan]]) -> dict[tuple[str, str], Tri
 
     def counts(address: int) -> bool:
         return all(
-            address not in scan.opted_out and any(first <= address <= last for first, last in scan.targets)
+            address not in (*scan.opted_out, *scan.left_out)
+            and any(first <= address <= last for first, last in scan.targets)
             for scan in scans
         )
 

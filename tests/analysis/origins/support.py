@@ -35,6 +35,7 @@ class Scan:
     """The start, and the end an hour later."""
     targets: Sequence[tuple[int, int]] = ((0, (1 << 32) - 1),)
     opted_out: Sequence[int] = ()
+    left_out: Sequence[int] = ()
     probes: Sequence[str] = ("icmp", "tcp/80")
     changes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -79,8 +80,8 @@ class Scan:
         return PortableSet.of_bytes(members.serialize())
 
     def probed(self) -> Probed:
-        gone = Intervals.from_bounds(list(self.opted_out), list(self.opted_out))
-        return Probed(self.manifest(), self.listed(), gone)
+        gone, left_out = (Intervals.from_bounds(list(of), list(of)) for of in (self.opted_out, self.left_out))
+        return Probed(self.manifest(), self.listed(), gone, left_out)
 
 
 def compared(scans: Sequence[Scan], scope: Scope = WHOLE) -> OriginResults:

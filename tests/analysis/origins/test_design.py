@@ -266,3 +266,24 @@ def test_an_opted_out_address_counts_nowhere_if_runs_do_not_record_what_they_pro
     found = design_of([probed(scan) for scan in scans])
     assert found.addresses == Intervals.everything().difference(Intervals.from_bounds([2], [2]))
     assert design_of([probed(replace(scan, opted_out=())) for scan in scans]).addresses is None
+
+
+def test_targets_to_which_no_route_led_from_one_place_count_nowhere() -> None:
+    targets = ((0, 99),)
+    unrouted = Scan("fra1", {ECHO: range(10)}, 1, 1, targets=targets, left_out=range(10, 30))
+    results = compared([Scan("ams1", {ECHO: range(40)}, targets=targets), unrouted])
+    counts = results.counts
+    assert counts.design.shared.targets == 80
+    assert [(entry.run, entry.reason) for entry in counts.design.left_out] == [
+        ("weekly/fra1-1", "20 targets: no route led there from it")
+    ]
+    group = next(group for group in counts.groups if (group.probe, group.kind) == ("icmp", "echo-reply"))
+    assert (group.trials[0].any, group.trials[0].seen([0]), group.trials[0].exclusive(0)) == (20, 20, 10)
+    everything = Scan("fra1", {ECHO: []}, 1, 1, targets=targets, left_out=range(100))
+    with pytest.raises(UsageError, match="to no target a route led in all of these runs"):
+        design(Scan("ams1", {ECHO: range(40)}, targets=targets), everything)
+    unlisted = replace(unrouted.probed(), listed=None)
+    other = replace(Scan("ams1", {ECHO: range(40)}, targets=targets).probed(), listed=None)
+    known = design_of([other, unlisted]).addresses
+    assert known is not None
+    assert not known.contains(list(range(10, 30))).any()

@@ -44,8 +44,8 @@ def scans(draw: st.DrawFn) -> list[dict[str, Scan]]:
         trial = {}
         for second, name in enumerate(present):
             seen = {key: draw(st.sets(st.sampled_from(sorted(everyone)))) if everyone else set() for key in KEYS}
-            gone = draw(st.sets(addresses, max_size=2))
-            trial[name] = Scan(name, seen, number + 1, second, targets, sorted(gone))
+            gone, left_out = (sorted(draw(st.sets(addresses, max_size=2))) for _ in range(2))
+            trial[name] = Scan(name, seen, number + 1, second, targets, gone, left_out)
         trials.append(trial)
     return [trial for trial in trials if trial]
 
