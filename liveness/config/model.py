@@ -67,7 +67,7 @@ class Network(Section, frozen=True, kw_only=True):
     source_ports: PortRange = PortRange("32768-61000")
     gateway_mac: str = "auto"
     arp_rate: Rate = Rate("500pps")
-    transport: Literal["auto", "af_xdp", "af_packet"] = "auto"
+    transport: Literal["auto", "af_xdp", "af_packet", "xdp_live"] = "auto"
     zero_copy: Literal["auto", "never", "require"] = "auto"
     ttl: Annotated[int, msgspec.Meta(ge=1, le=255)] = 64
 

@@ -26,6 +26,7 @@ IFF_LOWER_UP = 0x10000
 
 _SIOCETHTOOL: Final = 0x8946
 _ETHTOOL_GRINGPARAM: Final = 0x10
+_ETHTOOL_SGRO: Final = 0x2C
 _ETHTOOL_GCHANNELS: Final = 0x3C
 
 
@@ -148,6 +149,14 @@ def _query_driver(interface: str, command: int, numbers: int) -> tuple[int, ...]
     except OSError:
         return None
     return struct.unpack(f"{1 + numbers}I", answer.raw)[1:]
+
+
+def switch_gro_on(interface: str) -> None:
+    """Switch on GRO at one end of a veth link, whose other end then takes frames of XDP programs. Raises OSError."""
+    setting = ctypes.create_string_buffer(struct.pack("2I", _ETHTOOL_SGRO, 1), 8)
+    request = struct.pack("16sP16x", interface.encode(), ctypes.addressof(setting))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as handle:
+        fcntl.ioctl(handle, _SIOCETHTOOL, request)
 
 
 def in_lab() -> bool:

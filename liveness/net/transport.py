@@ -14,12 +14,13 @@ from liveness.net.links import find_link
 from liveness.net.ring import TxRing
 from liveness.net.system_calls import KERNEL, Kernel
 from liveness.net.tx_datagram import DatagramTxRing
+from liveness.net.tx_live import LiveTxRing
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
 from liveness.net.xdp import DEFAULT_TX_BUDGET
 
 AUTO, NEVER, REQUIRE = "auto", "never", "require"
-AF_XDP, AF_PACKET = "af_xdp", "af_packet"
+AF_XDP, AF_PACKET, XDP_LIVE = "af_xdp", "af_packet", "xdp_live"
 ZERO_COPY, COPY = f"{AF_XDP} (zero-copy)", f"{AF_XDP} (copy)"
 
 RECEIVE_FRAMES: Final = 2048
@@ -74,7 +75,8 @@ def prove(ring: ProvableRing, name: str, frame: bytes) -> None:
             ring.count_from_here()
             return
         time.sleep(TRIAL_S / TRIAL_FRAMES)
-    raise UnsupportedError(f"{name}: the interface dropped {ring.errors} trial frames: has it a carrier?")
+    problem = getattr(ring, "refusal", None) or "has it a carrier?"
+    raise UnsupportedError(f"{name}: the interface dropped {ring.errors} trial frames: {problem}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Transport:
 
     rings: Sequence[TxRing]
     names: Sequence[str]
-    """Transport of each ring: ``af_xdp (zero-copy)``, ``af_xdp (copy)`` or ``af_packet``."""
+    """Transport of each ring: ``af_xdp (zero-copy)``, ``af_xdp (copy)``, ``af_packet`` or ``xdp_live``."""
     reasons: Sequence[str]
     """One line for each transport that was tried and refused, or that is slower here than elsewhere."""
 
@@ -107,14 +109,17 @@ def open_transport(
     """Open one ring per sender for frames of up to `longest_frame` bytes, with a multiple of `multiple_of` slots.
 
     Each ring has sent a trial frame, from the interface to itself, before it is returned (`prove`). `transport` is
-    auto, af_xdp or af_packet; `zero_copy` is auto, never or require. Raises UnsupportedError if a required transport
-    fails. With auto, each ring uses the first that works of AF_XDP in zero-copy mode, AF_XDP in copy mode, and
-    PACKET_TX_RING. Copy mode is faster than PACKET_TX_RING even where the kernel sends 32 frames per call
-    (``scripts/bench budget``).
+    auto, af_xdp, af_packet or xdp_live; `zero_copy` is auto, never or require. Raises UnsupportedError if a required
+    transport fails, and UsageError if these two exclude each other. With auto, each ring uses the first that works of
+    AF_XDP in zero-copy mode, AF_XDP in copy mode, and PACKET_TX_RING. Copy mode is faster than PACKET_TX_RING even
+    where the kernel sends 32 frames per call (``scripts/bench budget``). Live frames are never chosen by auto: they
+    need more privileges, occupy a core at any rate, and pass by the firewall and the captures of this host.
 
     Without `ethernet`, the interface takes IP packets, which are sent as messages of a packet socket. There is no trial
     then, because receivers may not ignore an IP packet. Raises UnsupportedError if AF_XDP is required.
     """
+    if transport == XDP_LIVE and zero_copy == REQUIRE:
+        raise UsageError("network.zero_copy: require: xdp_live copies each frame: set network.zero_copy to auto")
     if not ethernet:
         return _open_without_ethernet(interface, senders, longest_frame, multiple_of, transport, zero_copy)
     ways = Ways(interface, longest_frame, multiple_of, kernel)
@@ -137,6 +142,11 @@ def _open_without_ethernet(
     interface: str, senders: int, longest_frame: int, multiple_of: int, transport: str, zero_copy: str
 ) -> Transport:
     reason = f"interface {interface} takes IP packets without an Ethernet header: AF_XDP cannot name their protocol"
+    if transport == XDP_LIVE:
+        raise UnsupportedError(
+            f"interface {interface} takes IP packets without an Ethernet header, xdp_live sends Ethernet frames:"
+            " set network.transport to auto or af_packet"
+        )
     if transport == AF_XDP or zero_copy == REQUIRE:
         raise UnsupportedError(f"{reason}: set network.transport to auto or af_packet, and network.zero_copy to auto")
     rings: list[TxRing] = [DatagramTxRing(interface, longest_frame, multiple_of) for _ in range(senders)]
@@ -158,8 +168,8 @@ def _open_one(ways: "Ways", queue: int, transport: str, zero_copy: str) -> tuple
 
 def ways_for(transport: str, zero_copy: str) -> tuple[str, ...]:
     """Return the names of the transports to try, fastest first."""
-    if transport == AF_PACKET:
-        return (AF_PACKET,)
+    if transport in (AF_PACKET, XDP_LIVE):
+        return (transport,)
     if zero_copy == REQUIRE:
         return (ZERO_COPY,)
     modes = (COPY,) if zero_copy == NEVER else (ZERO_COPY, COPY)
@@ -189,6 +199,8 @@ class Ways:
         """Open a ring of a named transport and send a trial frame through it. Raises UnsupportedError if that fails."""
         if name == AF_PACKET:
             ring: ProvableRing = PacketTxRing(self.interface, self.longest_frame, self.multiple_of, kernel=self.kernel)
+        elif name == XDP_LIVE:
+            ring = LiveTxRing(self.interface, self.longest_frame, self.multiple_of)
         else:
             ring = self._open_xdp(queue, zero_copy=name == ZERO_COPY, required=required)
         try:
@@ -260,7 +272,7 @@ def try_ways(interface: str, kernel: Kernel = KERNEL) -> tuple[WayTrial, ...]:
     """Try each transport on the first queue of an interface, with a trial frame from the interface to itself."""
     ways = Ways(interface, longest_frame=120, multiple_of=1, kernel=kernel)
     trials = []
-    for name in (ZERO_COPY, COPY, AF_PACKET):
+    for name in (ZERO_COPY, COPY, AF_PACKET, XDP_LIVE):
         try:
             ring = ways.open(name, 0)
         except LivenessError as error:

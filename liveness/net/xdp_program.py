@@ -4,28 +4,20 @@ Several drivers (ixgbe, i40e, ice, igc, mlx5, gve) accept an AF_XDP socket in ze
 refuse to send.
 """
 
-import ctypes
 import errno
 import os
-import platform
 import struct
 from typing import Final
 
 from pyroute2 import IPRoute
 
 from liveness.errors import UnsupportedError
-from liveness.system.child import libc
+from liveness.system import ebpf
 
-SYS_BPF: Final = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
-BPF_PROG_LOAD: Final = 5
-BPF_LINK_CREATE: Final = 28
-BPF_PROG_TYPE_XDP: Final = 6
 BPF_XDP: Final = 37
 XDP_FLAGS_DRV_MODE: Final = 1 << 2
 XDP_PASS: Final = 2
-# mov32 r0, XDP_PASS; exit
-PASS: Final = struct.pack("<BBhi", 0xB4, 0, 0, XDP_PASS) + struct.pack("<BBhi", 0x95, 0, 0, 0)
-LICENSE: Final = b"BSD\0"
+PASS: Final = ebpf.assemble([ebpf.set_value(ebpf.R0, XDP_PASS), ebpf.end()])
 
 
 def program_attached(index: int) -> bool:
@@ -44,8 +36,8 @@ def attach_pass_program(interface: str, index: int) -> int:
     """
     program = -1
     try:
-        program = _load()
-        return _bpf(BPF_LINK_CREATE, struct.pack("4I", program, index, BPF_XDP, XDP_FLAGS_DRV_MODE))
+        program = ebpf.load_program(ebpf.XDP, PASS)
+        return ebpf.bpf(ebpf.BPF_LINK_CREATE, struct.pack("4I", program, index, BPF_XDP, XDP_FLAGS_DRV_MODE))
     except OSError as error:
         remedy = {
             errno.EBUSY: "another XDP program is attached to it: set network.zero_copy: never, or detach that",
@@ -58,33 +50,3 @@ def attach_pass_program(interface: str, index: int) -> int:
     finally:
         if program >= 0:
             os.close(program)  # the link keeps the program
-
-
-def _load() -> int:
-    instructions, license_text = ctypes.create_string_buffer(PASS, len(PASS)), ctypes.create_string_buffer(LICENSE)
-    attributes = struct.pack(
-        "IIQQIIQII",
-        BPF_PROG_TYPE_XDP,
-        len(PASS) // 8,
-        ctypes.addressof(instructions),
-        ctypes.addressof(license_text),
-        0,  # no log
-        0,
-        0,
-        0,
-        0,
-    )
-    return _bpf(BPF_PROG_LOAD, attributes)
-
-
-def _bpf(command: int, attributes: bytes) -> int:
-    """Call bpf(2) and return the resulting descriptor. Raises OSError."""
-    number = SYS_BPF.get(platform.machine())
-    if number is None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    memory = ctypes.create_string_buffer(attributes, 128)
-    descriptor = int(libc.syscall(number, command, memory, len(memory)))
-    if descriptor < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return descriptor

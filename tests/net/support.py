@@ -1,15 +1,24 @@
 """Namespaces with a cable between them, for tests of the kernel's side."""
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec
 
+import pytest
 from pyroute2 import IPRoute
 
+from liveness.net.links import switch_gro_on
 from liveness.system.bpf import ACCEPT, DROP, JUMP_EQUAL, LD_HALF, RETURN, Instruction, Program, assemble
-from liveness.system.child import run_in_child
-from liveness.system.namespace import Namespace, enter_private_network, spawn_namespace
+from liveness.system.child import libc, run_in_child
+from liveness.system.namespace import (
+    CLONE_NEWNET,
+    Namespace,
+    bring_loopback_up,
+    enter_private_network,
+    spawn_namespace,
+)
 
 P = ParamSpec("P")
 
@@ -31,9 +40,27 @@ def in_private_network(test: Callable[P, None]) -> Callable[P, None]:
     return wrapper
 
 
+def in_network_of_root(test: Callable[P, None]) -> Callable[P, None]:
+    """Run a test in a forked child, inside a network of its own, with all privileges of root on this machine."""
+
+    @functools.wraps(test)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        def inside() -> None:
+            assert libc.unshare(CLONE_NEWNET) == 0
+            bring_loopback_up()
+            test(*args, **kwargs)
+
+        run_in_child(inside)
+
+    return pytest.mark.skipif(os.geteuid() != 0, reason="only root may load BPF programs")(wrapper)
+
+
 @contextmanager
-def cable(mtu: int = 1500) -> Iterator[Namespace]:
-    """Yield a namespace joined to this one by veth: `v0` here (10.9.0.1/24, MAC …:01), `v1` there (10.9.0.2, …:02)."""
+def cable(mtu: int = 1500, *, gro: bool = False) -> Iterator[Namespace]:
+    """Yield a namespace joined to this one by veth: `v0` here (10.9.0.1/24, MAC …:01), `v1` there (10.9.0.2, …:02).
+
+    With `gro`, the other end has GRO, so that `v0` takes frames of XDP programs.
+    """
     with spawn_namespace() as peer:
         with IPRoute() as here:
             here.link(
@@ -52,6 +79,8 @@ def cable(mtu: int = 1500) -> Iterator[Namespace]:
                 index = there.link_lookup(ifname="v1")[0]
                 there.addr("add", index=index, address="10.9.0.2", prefixlen=24)
                 there.link("set", index=index, state="up")
+            if gro:
+                switch_gro_on("v1")
 
         peer.run(other_end)
         yield peer

@@ -1,0 +1,298 @@
+"""BPF programs of live frames: one that copies frames from a ring to the network, and two that count what has left.
+
+The kernel runs the first program on pages of its own (BPF_PROG_RUN with BPF_F_TEST_XDP_LIVE_FRAMES, Linux 5.18), and
+sends each page whose run ends with a redirect. It does not report frames that were not sent: the driver takes them 16
+at a time, later than the program runs, and drops what it has no room for. Two tracepoints report them:
+`xdp_devmap_xmit` what the driver took and dropped, `xdp_redirect_err` each frame that never came to the driver.
+
+All of this happens on one CPU with bottom halves disabled, until a batch is done. Outside a batch, no frame is on its
+way. The counting programs recognise their own frames by this: those on the CPU on which the ring's program ran last,
+while it has frames on their way. Other programs on the machine therefore never change the counts.
+"""
+
+import errno
+from typing import Final
+
+from liveness.system import ebpf
+from liveness.system.ebpf import (
+    ABOVE,
+    AT_LEAST,
+    BELOW,
+    DWORD,
+    EQUAL,
+    HALF,
+    NOT_EQUAL,
+    R0,
+    R1,
+    R2,
+    R3,
+    R4,
+    R6,
+    R7,
+    R8,
+    R9,
+    WORD,
+    Instruction,
+)
+
+COMMITTED: Final = 0
+"""Frames that were put into the ring, since it was opened. All fields have 8 bytes."""
+GAP_NS: Final = 8
+"""The shortest time between two frames, 0 if there is none."""
+TAKEN: Final = 64
+"""Frames that the program took from the ring."""
+OFFSET: Final = 72
+"""Where the next frame is in the ring, in bytes."""
+SEEN: Final = 80
+"""`COMMITTED` when the program last read it."""
+NEXT_NS: Final = 88
+"""The time before which the next frame may not leave (CLOCK_MONOTONIC)."""
+CPU: Final = 96
+"""The CPU on which the program last took a frame."""
+SENT: Final = 128
+"""Frames that the driver took."""
+DROPPED: Final = 136
+"""Frames that the driver dropped."""
+REFUSED: Final = 144
+"""Frames that the kernel refused because they are longer than the MTU allows."""
+LAST_ERROR: Final = 152
+"""Error of the last frame that was dropped or refused, as a negative errno; 0 for a driver without room."""
+RESUME_NS: Final = 160
+"""The time before which no frame may leave because the driver had no room."""
+HOLD: Final = 168
+"""Errno for which the program stopped taking frames, 0 if it runs. It is cleared by the owner of the ring."""
+CONTROL_BYTES: Final = 192
+"""The fields of the ring's owner, of the first program and of the other programs are in cache lines of their own."""
+
+LENGTH_BYTES: Final = 8
+"""Each slot ends with the length of its frame, 2 bytes, padded to 8."""
+BACK_PRESSURE_NS: Final = 50_000
+"""Pause after a frame was dropped: the time in which a queue of 256 frames is served at 5 Mpps."""
+CREDIT_NS: Final = 20_000
+"""Delay of a frame that the next frames may make good, so that small delays do not add up."""
+TRACEPOINT_SENT: Final = "xdp_devmap_xmit"
+TRACEPOINT_REFUSED: Final = "xdp_redirect_err"
+
+XDP_DROP, XDP_REDIRECT = 1, 4
+KTIME_GET_NS, GET_SMP_PROCESSOR_ID, REDIRECT_MAP, XDP_ADJUST_TAIL = 5, 8, 51, 65
+"""Helper functions of the kernel."""
+XDP_DATA, XDP_DATA_END = 0, 4
+"""Offsets in struct xdp_md."""
+SHORTEST_FRAME: Final = 14
+"""An Ethernet header; the kernel refuses shorter frames."""
+LARGEST: Final = 0x7FFFFFFF
+"""Mask of a count, which is an int."""
+SHORT_BYTES: Final = 64
+"""Frames of up to this length are copied without the rest of their slot: most probes are that short."""
+
+
+def sending_program(control: int, frames: int, targets: int, slot_bytes: int, slots: int) -> bytes:
+    """Return the program that sends the next frame of a ring, or nothing if none is due.
+
+    `control` and `frames` are the descriptors of arrays with one element: the fields above, and the slots. `targets` is
+    a map of devices, of which the first is the interface. A run that sends nothing drops its page, so it costs little.
+    """
+    frame_bytes = slot_bytes - LENGTH_BYTES
+    return ebpf.assemble(
+        [
+            ebpf.move(R6, R1),
+            ebpf.map_value(R7, control),
+            *_wait_for_a_frame(),
+            *_wait_until_due(),
+            "due",
+            *_copy_frame(frames, slot_bytes, slots),
+            # The page is as long as the longest frame. The kernel restores its length before the next run.
+            ebpf.move(R1, R6),
+            ebpf.move(R2, R8),
+            ebpf.add_value(R2, -frame_bytes),
+            ebpf.jump_if_value(EQUAL, R2, 0, "whole"),
+            ebpf.call(XDP_ADJUST_TAIL),
+            ebpf.jump_if_value(NOT_EQUAL, R0, 0, "invalid"),
+            "whole",
+            ebpf.call(GET_SMP_PROCESSOR_ID),
+            ebpf.store(DWORD, R7, CPU, R0),
+            ebpf.map_descriptor(R1, targets),
+            ebpf.set_value(R2, 0),
+            ebpf.set_value(R3, 0),
+            ebpf.call(REDIRECT_MAP),
+            ebpf.jump_if_value(NOT_EQUAL, R0, XDP_REDIRECT, "gone"),
+            ebpf.load(DWORD, R1, R7, TAKEN),
+            ebpf.add_value(R1, 1),
+            ebpf.store(DWORD, R7, TAKEN, R1),
+            ebpf.add_value(R9, slot_bytes),
+            ebpf.store(DWORD, R7, OFFSET, R9),
+            ebpf.end(),
+            "gone",  # the kernel takes an interface out of the map when it is removed
+            ebpf.store_value(DWORD, R7, HOLD, errno.ENODEV),
+            ebpf.jump("idle"),
+            "invalid",
+            ebpf.store_value(DWORD, R7, HOLD, errno.EINVAL),
+            "idle",
+            ebpf.set_value(R0, XDP_DROP),
+            ebpf.end(),
+        ]
+    )
+
+
+def _wait_for_a_frame() -> list[Instruction | str]:
+    """Skip a run unless a frame is committed and the program may take it."""
+    return [
+        ebpf.load(DWORD, R8, R7, TAKEN),
+        ebpf.load(DWORD, R1, R7, SEEN),
+        ebpf.jump_if(NOT_EQUAL, R8, R1, "committed"),
+        # a barrier, so that the frames are read after the number of committed ones
+        ebpf.set_value(R1, 0),
+        ebpf.fetch_add(R7, COMMITTED, R1),
+        ebpf.store(DWORD, R7, SEEN, R1),
+        ebpf.jump_if(EQUAL, R8, R1, "idle"),
+        "committed",
+        ebpf.load(DWORD, R1, R7, HOLD),
+        ebpf.jump_if_value(NOT_EQUAL, R1, 0, "idle"),
+    ]
+
+
+def _wait_until_due() -> list[Instruction | str]:
+    """Skip a run until the gap after the last frame has passed, and the pause after a dropped one."""
+    return [
+        ebpf.load(DWORD, R8, R7, GAP_NS),
+        ebpf.load(DWORD, R1, R7, RESUME_NS),
+        ebpf.unite(R1, R8),
+        ebpf.jump_if_value(EQUAL, R1, 0, "due"),  # reading the clock costs as much as copying a frame
+        ebpf.call(KTIME_GET_NS),
+        ebpf.load(DWORD, R1, R7, RESUME_NS),
+        ebpf.jump_if(BELOW, R0, R1, "idle"),
+        ebpf.store_value(DWORD, R7, RESUME_NS, 0),
+        ebpf.load(DWORD, R1, R7, NEXT_NS),
+        ebpf.jump_if(BELOW, R0, R1, "idle"),
+        ebpf.add_value(R0, -CREDIT_NS),
+        ebpf.jump_if(AT_LEAST, R1, R0, "on time"),
+        ebpf.move(R1, R0),
+        "on time",
+        ebpf.add(R1, R8),
+        ebpf.store(DWORD, R7, NEXT_NS, R1),
+    ]
+
+
+def _copy_frame(frames: int, slot_bytes: int, slots: int) -> list[Instruction | str]:
+    """Copy the next frame into the page; leave its length in R8 and the offset of its slot in R9."""
+    frame_bytes = slot_bytes - LENGTH_BYTES
+    copies: list[Instruction | str] = []
+    for at in range(0, frame_bytes, 8):
+        if at == SHORT_BYTES:
+            copies.append(ebpf.jump_if_value(ebpf.AT_MOST, R8, SHORT_BYTES, "copied"))
+        copies += [ebpf.load(DWORD, R1, R2, at), ebpf.store(DWORD, R3, at, R1)]
+    return [
+        ebpf.load(DWORD, R9, R7, OFFSET),
+        ebpf.jump_if_value(ebpf.AT_MOST, R9, (slots - 1) * slot_bytes, "in the ring"),
+        ebpf.set_value(R9, 0),
+        "in the ring",
+        ebpf.map_value(R2, frames),
+        ebpf.add(R2, R9),
+        ebpf.load(HALF, R8, R2, frame_bytes),
+        ebpf.load(WORD, R3, R6, XDP_DATA),
+        ebpf.load(WORD, R4, R6, XDP_DATA_END),
+        ebpf.move(R1, R3),
+        ebpf.add_value(R1, frame_bytes),
+        ebpf.jump_if(ABOVE, R1, R4, "invalid"),  # the verifier demands it; a page is always long enough
+        *copies,
+        "copied",
+    ]
+
+
+def sent_program(control: int) -> bytes:
+    """Return the program for the tracepoint of frames that the driver took, or dropped for lack of room."""
+    sent, dropped, error = 2 * 8, 3 * 8, 4 * 8  # arguments after the two devices: TP_PROTO in trace/events/xdp.h
+    return ebpf.assemble(
+        [
+            *_own_frames(control),
+            ebpf.load(DWORD, R8, R6, dropped),
+            ebpf.mask(R8, LARGEST),
+            ebpf.load(DWORD, R1, R6, sent),
+            ebpf.mask(R1, LARGEST),
+            ebpf.move(R2, R1),
+            ebpf.add(R2, R8),
+            ebpf.jump_if(ABOVE, R2, R9, "other"),
+            *_count(SENT, R1),
+            ebpf.jump_if_value(EQUAL, R8, 0, "other"),
+            *_count(DROPPED, R8),
+            *_load_error(error),
+            ebpf.call(KTIME_GET_NS),
+            ebpf.add_value(R0, BACK_PRESSURE_NS),
+            ebpf.store(DWORD, R7, RESUME_NS, R0),
+            *_end(),
+        ]
+    )
+
+
+def refused_program(control: int, slot_bytes: int, slots: int) -> bytes:
+    """Return the program for the tracepoint of frames that never came to the driver.
+
+    Such a frame is the last one that the sending program took. It goes back into the ring, and the sending program
+    stops, unless the error is the frame's own: it is longer than the MTU allows.
+    """
+    error = 3 * 8
+    return ebpf.assemble(
+        [
+            *_own_frames(control),
+            ebpf.jump_if_value(EQUAL, R9, 0, "other"),
+            *_load_error(error),
+            ebpf.set_value(R2, 0),
+            ebpf.subtract(R2, R1),
+            ebpf.jump_if_value(NOT_EQUAL, R2, errno.EMSGSIZE, "put back"),
+            ebpf.set_value(R8, 1),
+            *_count(REFUSED, R8),
+            ebpf.jump("other"),
+            "put back",
+            ebpf.store(DWORD, R7, HOLD, R2),
+            ebpf.load(DWORD, R1, R7, TAKEN),
+            ebpf.add_value(R1, -1),
+            ebpf.store(DWORD, R7, TAKEN, R1),
+            ebpf.load(DWORD, R1, R7, OFFSET),  # of the slot after it; the ring's end is the beginning of slot 0
+            ebpf.jump_if_value(NOT_EQUAL, R1, 0, "within"),
+            ebpf.set_value(R1, slots * slot_bytes),
+            "within",
+            ebpf.add_value(R1, -slot_bytes),
+            ebpf.store(DWORD, R7, OFFSET, R1),
+            *_end(),
+        ]
+    )
+
+
+def _own_frames(control: int) -> list[Instruction | str]:
+    """Load the number of the ring's frames that are on their way into R9, or end if they are not on this CPU."""
+    settled: list[Instruction | str] = []
+    for field in (SENT, DROPPED, REFUSED):
+        settled += [ebpf.load(DWORD, R1, R7, field), ebpf.subtract(R9, R1)]
+    return [
+        ebpf.move(R6, R1),
+        ebpf.map_value(R7, control),
+        ebpf.call(GET_SMP_PROCESSOR_ID),
+        ebpf.load(DWORD, R1, R7, CPU),
+        ebpf.jump_if(NOT_EQUAL, R0, R1, "other"),
+        ebpf.load(DWORD, R9, R7, TAKEN),
+        *settled,
+    ]
+
+
+def _count(field: int, register: int) -> list[Instruction | str]:
+    """Add a register to a field."""
+    return [
+        ebpf.load(DWORD, R2, R7, field),
+        ebpf.add(R2, register),
+        ebpf.store(DWORD, R7, field, R2),
+    ]
+
+
+def _load_error(argument: int) -> list[Instruction | str]:
+    """Load the error of an event into R1, as a negative number of 64 bits, and store it."""
+    return [
+        ebpf.load(DWORD, R1, R6, argument),
+        ebpf.shift_left(R1, 32),  # an int: its upper half is not defined
+        ebpf.shift_right_signed(R1, 32),
+        ebpf.store(DWORD, R7, LAST_ERROR, R1),
+    ]
+
+
+def _end() -> list[Instruction | str]:
+    """End a program of a tracepoint, whose result nobody reads."""
+    return ["other", ebpf.set_value(R0, 0), ebpf.end()]

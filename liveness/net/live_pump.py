@@ -1,0 +1,106 @@
+"""The process that runs a program on live frames, because such a call of the kernel lasts for seconds.
+
+The kernel needs some 25 ms to begin a call, so that calls are long. A call ends early only by a signal. Therefore a
+process makes it, which is killed when its ring is empty or closed. It gives up all privileges first: it needs none.
+"""
+
+import ctypes
+import errno
+import os
+import signal
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from liveness.system.child import close_all_but, die_with_parent, fork
+from liveness.system.ebpf import ATTRIBUTE_BYTES, BPF_PROG_RUN, bpf_in_place
+from liveness.system.privileges import drop_privileges
+
+BPF_F_TEST_XDP_LIVE_FRAMES: Final = 1 << 1
+BATCH: Final = 64
+"""Runs of the program that end with one handover to the driver."""
+RUNS: Final = 1 << 27
+"""Runs of one call. Without frames it lasts five seconds or more, and then the process ends."""
+BEYOND_ERRNO: Final = 255
+"""Exit code for an error whose errno does not fit, which Linux does not have."""
+
+
+class Pump:
+    """Child process that sends the frames of a ring. It is started and stopped as often as needed."""
+
+    def __init__(self, program: int, frame_bytes: int, settled: Callable[[], int]) -> None:
+        """Prepare to run `program`, a descriptor, on pages of `frame_bytes` bytes.
+
+        `settled` returns how many frames of the ring have been sent or lost, in any process.
+        """
+        self._page = ctypes.create_string_buffer(frame_bytes)
+        self._attributes = struct.pack(
+            "=IIIIQQIIIIQQIIII",
+            program,
+            0,
+            frame_bytes,
+            0,
+            ctypes.addressof(self._page),
+            0,
+            RUNS,
+            *(0, 0, 0),  # duration, context in and out
+            *(0, 0),  # addresses of the context: packets of the loopback interface
+            BPF_F_TEST_XDP_LIVE_FRAMES,
+            0,
+            BATCH,
+            0,
+        )
+        self._program = program
+        self._settled = settled
+        self._pid = 0
+        self._owner = 0
+
+    def keep_running(self) -> int:
+        """Start the process unless it runs; return the errno with which the kernel refused its last call, or 0."""
+        if self._runs():
+            ended, status = os.waitpid(self._pid, os.WNOHANG)
+            if not ended:
+                return 0
+            self._pid = 0
+            code = os.waitstatus_to_exitcode(status)
+            if code > 0:
+                return code
+        self._owner = os.getpid()
+        self._pid = fork()
+        if self._pid == 0:
+            try:
+                self._run()
+            finally:
+                os._exit(errno.EIO)
+        return 0
+
+    def stop(self) -> None:
+        """End the process, if it runs. Frames on their way to the driver leave first, all others stay in the ring."""
+        if self._runs():
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        self._pid = 0
+
+    def _runs(self) -> bool:
+        """Return whether this process has started the pump. A forked child inherits the object, not the process."""
+        return self._pid > 0 and self._owner == os.getpid()
+
+    def _run(self) -> None:
+        """Call the kernel until a whole call has sent nothing, in the child process."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)  # only the owner of the ring ends it
+        close_all_but((self._program,))
+        drop_privileges(None)
+        die_with_parent(self._owner)  # after the drop, which cancels it
+        attributes = ctypes.create_string_buffer(self._attributes, ATTRIBUTE_BYTES)
+        before = -1
+        while (now := self._settled()) != before:
+            before = now
+            try:
+                bpf_in_place(BPF_PROG_RUN, attributes)
+            except OSError as error:
+                if error.errno == errno.EINTR:  # it was stopped and continued
+                    before = -1
+                    continue
+                os._exit(min(error.errno or BEYOND_ERRNO, BEYOND_ERRNO))
+        os._exit(0)

@@ -1,0 +1,286 @@
+"""Transmit ring of live frames: an XDP program copies frames from shared memory into pages that the driver sends.
+
+No socket buffer is made, so that a core sends several times as many frames as through AF_XDP in copy mode. The frames
+pass no queueing discipline, no firewall and no packet socket of this host.
+"""
+
+import contextlib
+import errno
+import fcntl
+import mmap
+import os
+import socket
+import struct
+import time
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError, UnsupportedError
+from liveness.kernel import fence
+from liveness.net import live_programs as programs
+from liveness.net.links import IFF_UP
+from liveness.net.live_pump import Pump
+from liveness.net.ring import STALL_S, RingSlots, StallWatch
+from liveness.net.sockets import interface_index, lost_interface
+from liveness.system import ebpf
+
+SLOTS: Final = 3072
+"""Largest number of frames: in slots of 128 bytes they stay in the cache of a core."""
+SLOT_BYTES: Final = 128
+LONGEST_FRAME: Final = 2048
+"""The kernel puts a frame, its headroom and its own data into one page."""
+NAP_S: Final = 50e-6
+LEAD_S: Final = 250e-6
+"""Time in which the frames leave that wait while the next ones are filled."""
+FEWEST_FRAMES: Final = 64
+CATCH_UP: Final = 2
+"""Frames that are late leave at this multiple of the rate."""
+LONGEST_GAP_NS: Final = 1000
+"""At low rates a batch leaves at once, because its frames share one send time."""
+SHORTEST_GAP_NS: Final = 50
+"""Below this gap the rate is beyond what the kernel sends, so nothing is spread."""
+LOOK_EVERY_S: Final = 0.001
+SIOCGIFNAME: Final = 0x8910
+SIOCGIFFLAGS: Final = 0x8913
+REMEDY: Final = "set network.transport: auto"
+
+
+class LiveTxRing:
+    """TxRing of live frames on one interface. All transmit queues are the driver's choice.
+
+    A frame is completed when the driver has taken it. A frame that the driver drops because it has no room, or that the
+    kernel refuses, is an error: it is lost, and the ring pauses for a moment.
+    """
+
+    def __init__(self, interface: str, longest_frame: int, multiple_of: int = 1) -> None:
+        """Open a ring for frames of up to `longest_frame` bytes, Ethernet header included.
+
+        The number of slots is the largest multiple of `multiple_of` that fits. Raises UnsupportedError if the kernel
+        does not support this, a privilege is missing, or frames are too long.
+        """
+        if longest_frame > LONGEST_FRAME:
+            raise UnsupportedError(f"xdp_live: frames of {longest_frame} bytes: {LONGEST_FRAME} at most")
+        self.interface = interface
+        self._index = interface_index(interface)
+        slot_bytes = max(SLOT_BYTES, -(-(longest_frame + programs.LENGTH_BYTES) // 64) * 64)
+        frame_bytes = slot_bytes - programs.LENGTH_BYTES
+        slots = SLOTS // multiple_of * multiple_of
+        self._ring = RingSlots(slots)
+        with contextlib.ExitStack() as opened:
+            try:
+                self._open(opened, slot_bytes, slots)
+            except OSError as error:
+                raise _refused(interface, error) from error
+            self._descriptors = opened.pop_all()
+        self._control = np.frombuffer(self._control_memory, np.uint64, programs.CONTROL_BYTES // 8)
+        ring = np.frombuffer(self._frame_memory, np.uint8, slots * slot_bytes).reshape(slots, slot_bytes)
+        self.frames: NDArray[np.uint8] = ring[:, :frame_bytes]
+        self._lengths = ring.view(np.uint16)[:, frame_bytes // 2]
+        self._lead = slots // 2
+        self._before = (0, 0)  # completed and failed before `count_from_here`
+        self._committed = 0
+        self._stall = StallWatch()
+        self._looked_s = 0.0
+        self._pump = Pump(self._program, frame_bytes, self._settled)
+
+    def _open(self, opened: contextlib.ExitStack, slot_bytes: int, slots: int) -> None:
+        """Make the maps and load the programs; the descriptors that are needed later stay open with `opened`."""
+        with contextlib.ExitStack() as unneeded:  # programs and mappings keep the maps
+
+            def closed_with(stack: contextlib.ExitStack, descriptor: int) -> int:
+                stack.callback(os.close, descriptor)
+                return descriptor
+
+            control, self._control_memory = ebpf.mapped_array(programs.CONTROL_BYTES, name="liveness")
+            closed_with(unneeded, control)
+            frames, self._frame_memory = ebpf.mapped_array(slots * slot_bytes, name="liveness_frames")
+            closed_with(unneeded, frames)
+            targets = closed_with(unneeded, ebpf.create_map(ebpf.DEVMAP, 4, name="liveness_device"))
+            ebpf.set_first(targets, struct.pack("=I", self._index))
+            sending = programs.sending_program(control, frames, targets, slot_bytes, slots)
+            self._program = closed_with(opened, ebpf.load_program(ebpf.XDP, sending, name="liveness_send"))
+            links = []
+            for tracepoint, program in (
+                (programs.TRACEPOINT_SENT, programs.sent_program(control)),
+                (programs.TRACEPOINT_REFUSED, programs.refused_program(control, slot_bytes, slots)),
+            ):
+                counting = closed_with(unneeded, ebpf.load_program(ebpf.RAW_TRACEPOINT, program, name="liveness_count"))
+                links.append(closed_with(opened, ebpf.open_raw_tracepoint(tracepoint, counting)))
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            opened.callback(self._socket.close)
+            self.descriptors: tuple[int, ...] = (self._program, *links, self._socket.fileno())
+            """Descriptors that a process needs to use the ring."""
+
+    @property
+    def mappings(self) -> tuple[mmap.mmap, ...]:
+        """Memory that the ring shares with the kernel."""
+        return (self._control_memory, self._frame_memory)
+
+    def _field(self, offset: int) -> int:
+        return int(self._control[offset // 8])
+
+    def _sent(self) -> int:
+        return self._field(programs.SENT)
+
+    def _failed(self) -> int:
+        return self._field(programs.DROPPED) + self._field(programs.REFUSED)
+
+    def _settled(self) -> int:
+        """Return the number of frames that were sent or lost since the ring was opened."""
+        return self._sent() + self._failed()
+
+    @property
+    def completed(self) -> int:
+        """Frames that the driver took since opening."""
+        return self._sent() - self._before[0]
+
+    @property
+    def errors(self) -> int:
+        """Frames that the driver dropped or the kernel refused since opening."""
+        return self._failed() - self._before[1]
+
+    def count_from_here(self) -> None:
+        """Restart `completed` and `errors` at 0."""
+        self._before = (self._sent(), self._failed())
+
+    def pace(self, frames_per_s: float) -> None:
+        """Spread the frames of a batch, so that they leave at no more than CATCH_UP times this rate."""
+        gap_ns = min(LONGEST_GAP_NS, int(1e9 / CATCH_UP / frames_per_s))
+        self._control[programs.GAP_NS // 8] = gap_ns if gap_ns >= SHORTEST_GAP_NS else 0
+        self._lead = int(min(self._ring.count // 2, max(FEWEST_FRAMES, frames_per_s * LEAD_S)))
+
+    def reserve(self, wanted: int) -> tuple[int, int]:
+        """Return (first slot, count <= wanted): see TxRing."""
+        self._reclaim()
+        return self._ring.reserve(wanted)
+
+    def _reclaim(self) -> None:
+        self._ring.pending = self._committed - self._settled()
+
+    def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
+        """Hand over the first `count` reserved slots. Raises ValueError for a length that this ring cannot send."""
+        run = self._ring.commit(count, lengths, programs.SHORTEST_FRAME, self.frames.shape[1])
+        self._lengths[run] = lengths[run]
+        self._committed += count
+        fence()  # frames and lengths must be visible before their number: another core reads them
+        self._control[programs.COMMITTED // 8] = self._committed
+
+    def kick(self) -> bool:
+        """Have the committed frames sent; return whether so few are left that the next ones may be filled meanwhile.
+
+        Raises InterfaceDownError, InterfaceGoneError, and LivenessError if the kernel refuses to go on or nothing was
+        sent for a long time.
+        """
+        self._reclaim()
+        if self._ring.pending:
+            self._check_interface()
+            if code := self._pump.keep_running():
+                raise _refused(self.interface, OSError(code, os.strerror(code)))
+            if self._stall.due() and self._stall.stalled(self._settled(), self._ring.pending):
+                raise LivenessError(
+                    f"interface {self.interface}: none of {self._ring.pending} live frames has left for"
+                    f" {STALL_S:.0f} s: {REMEDY}"
+                )
+        return self._ring.pending <= self._lead
+
+    def _check_interface(self) -> None:
+        """Raise the error if the interface is down or gone, and let the program continue that such an error stopped.
+
+        The interface is checked every LOOK_EVERY_S, and at every call while the program has stopped.
+        """
+        hold, now_s = self._field(programs.HOLD), time.monotonic()
+        if hold not in (0, errno.ENETDOWN, errno.ENODEV):
+            raise _refused(self.interface, OSError(hold, os.strerror(hold)))
+        if not hold and now_s - self._looked_s < LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        try:
+            up = self._flags() & IFF_UP
+        except OSError as error:
+            self._looked_s = 0.0
+            raise lost_interface(self.interface, OSError(errno.ENODEV, os.strerror(errno.ENODEV))) from error
+        if not up:
+            self._looked_s = 0.0
+            raise lost_interface(self.interface, OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN)), self._index)
+        if hold:
+            self._control[programs.HOLD // 8] = 0
+
+    def _flags(self) -> int:
+        """Return the flags of the interface, whatever it is called now. Raises OSError if it is gone."""
+        named = fcntl.ioctl(self._socket, SIOCGIFNAME, struct.pack("16si20x", b"", self._index))
+        (flags,) = struct.unpack_from("H", fcntl.ioctl(self._socket, SIOCGIFFLAGS, named), 16)
+        return int(flags)
+
+    def flush(self, timeout_s: float) -> int:
+        """Kick and wait until all committed frames were sent; return the number of unsent frames.
+
+        The process that sends ends when the ring is empty: it would occupy its core for nothing.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self.kick()
+            left_s = deadline - time.monotonic()
+            if not self._ring.pending:
+                self._pump.stop()
+                return 0
+            if left_s <= 0:
+                return self._ring.pending
+            time.sleep(min(NAP_S, left_s))
+
+    @property
+    def waiting(self) -> int:
+        """Frames that had not been sent at the last check: see TxRing."""
+        return self._ring.pending
+
+    def unsent(self) -> NDArray[np.int64]:
+        """Return the slots that were committed and not sent, oldest first. None of them leaves until the next kick."""
+        self._pump.stop()
+        self._reclaim()
+        return self._ring.unsent()
+
+    def wait(self, timeout_s: float) -> None:
+        """Kick and sleep until a committed frame was sent, for at most `timeout_s`; at once if none is."""
+        deadline = time.monotonic() + timeout_s
+        before = self._settled()
+        while True:
+            self.kick()
+            left_s = deadline - time.monotonic()
+            if self._settled() > before or not self._ring.pending or left_s <= 0:
+                return
+            time.sleep(min(NAP_S, left_s))
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the driver dropped the last frame, or None if it only had no room."""
+        code = -int(self._control.view(np.int64)[programs.LAST_ERROR // 8])
+        return _reason(code) if code else None
+
+    def close(self) -> None:
+        """End the process and unload the programs. Memory stays mapped while it is in use."""
+        self._pump.stop()
+        self._descriptors.close()
+
+
+def _refused(interface: str, error: OSError) -> UnsupportedError:
+    """Return the error for a kernel or a driver that does not send live frames."""
+    return UnsupportedError(f"xdp_live on {interface}: {_reason(error.errno or 0)}")
+
+
+def _reason(code: int) -> str:
+    """Return why live frames cannot be sent, and the remedy."""
+    driver = (
+        "its driver takes no frames from XDP programs (ndo_xdp_xmit). A veth link takes them if its other end has GRO"
+        " (ethtool -K NAME gro on) or an XDP program. Otherwise"
+    )
+    reasons = {
+        errno.EPERM: "this needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON in the initial user namespace: run as root"
+        " outside of containers and labs, or",
+        errno.ENOSYS: "this kernel has no bpf(2):",
+        errno.EINVAL: "this kernel does not run programs on live frames (Linux 5.18):",
+        errno.ENOENT: f"this kernel has no tracepoint {programs.TRACEPOINT_SENT}, which counts what has left:",
+        errno.EOPNOTSUPP: driver,
+        errno.ENXIO: driver,
+    }
+    return f"{reasons.get(code, os.strerror(code) + ':')} {REMEDY}"

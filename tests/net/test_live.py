@@ -1,0 +1,330 @@
+"""Sending live frames over veth: every frame byte for byte and in order, exact counts, and reasons of refusals."""
+
+import gc
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyroute2 import IPRoute
+
+from liveness.errors import InterfaceDownError, InterfaceGoneError, UnsupportedError, UsageError
+from liveness.net import live_pump
+from liveness.net.links import switch_gro_on
+from liveness.net.live_programs import CREDIT_NS
+from liveness.net.live_pump import BATCH
+from liveness.net.rx_packet import PacketRxRing
+from liveness.net.transport import XDP_LIVE, open_transport, try_ways, ways_for
+from liveness.net.tx_live import LiveTxRing
+from liveness.packets.block import unpack_block
+from liveness.system.child import fork
+from liveness.system.namespace import Namespace
+from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_network_of_root, in_private_network, set_link
+from tests.net.test_rings import commit_frames, drain, inside, send_and_capture, write_frames
+
+pytestmark = pytest.mark.lab
+
+PATIENCE_S = 30.0
+"""Far more than a busy machine needs."""
+
+
+@contextmanager
+def joined(
+    longest_frame: int = 120, multiple_of: int = 1, mtu: int = 1500
+) -> Iterator[tuple[LiveTxRing, PacketRxRing, Namespace]]:
+    """Yield a ring on one end of a veth link, a capture at the other, and the other end's namespace.
+
+    All of it is on one core, because veth keeps the order of one core only.
+    """
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with cable(mtu, gro=True) as peer:
+        with inside(peer):
+            rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
+        tx = LiveTxRing("v0", longest_frame, multiple_of)
+        try:
+            yield tx, rx, peer
+        finally:
+            tx.close()
+            tx.close()
+            rx.close()
+
+
+def arrived(rx: PacketRxRing, count: int) -> list[bytes]:
+    """Return `count` frames, for which it waits, and any that come after them."""
+    deadline = time.monotonic() + PATIENCE_S
+    frames: list[bytes] = []
+    while len(frames) < count and time.monotonic() < deadline:
+        frames += drain(rx, 0.1)
+    return frames + drain(rx, 0.1)
+
+
+@pytest.mark.parametrize(("multiple_of", "longest_frame"), [(1, 120), (18, 300), (7, 1500)])
+@in_network_of_root
+def test_every_frame_arrives_byte_for_byte_and_in_order_round_the_ring(multiple_of: int, longest_frame: int) -> None:
+    with joined(longest_frame, multiple_of) as (tx, rx, _):
+        assert len(tx.frames) % multiple_of == 0
+        total = 3 * len(tx.frames) + 500
+        sent, received = send_and_capture(tx, rx, total, batch=200)
+        assert received == sent
+        assert (tx.completed, tx.errors, tx.waiting) == (total, 0, 0)
+        assert len(tx.unsent()) == 0
+
+
+@in_network_of_root
+def test_a_trial_frame_is_in_no_count() -> None:
+    with cable(gro=True):
+        opened = open_transport("v0", 2, 120, 1, XDP_LIVE, "auto")
+        assert opened.names == [XDP_LIVE, XDP_LIVE]
+        for ring in opened.rings:
+            assert (ring.completed, ring.errors, ring.waiting) == (0, 0, 0)
+            commit_frames(ring, 7)
+            assert ring.flush(PATIENCE_S) == 0
+            assert (ring.completed, ring.errors) == (7, 0)
+            ring.close()
+
+
+@in_network_of_root
+def test_an_interface_that_is_down_is_a_pause_that_loses_nothing() -> None:
+    with joined() as (tx, rx, _):
+        sent = commit_frames(tx, 5)
+        tx.kick()
+        for _ in range(2):
+            while len(tx.unsent()):  # the interface may not go down before they have left
+                tx.flush(1)
+            set_link("v0", "down")
+            sent += commit_frames(tx, 10, number=len(sent))
+            for _ in range(3):
+                with pytest.raises(InterfaceDownError, match=r"interface v0: Network is down: .*ip link set v0 up"):
+                    tx.kick()
+            assert tx.unsent().tolist() == list(range(len(sent) - 10, len(sent)))
+            set_link("v0", "up")
+            assert tx.flush(PATIENCE_S) == 0
+            assert (tx.completed, tx.errors) == (len(sent), 0)
+        assert arrived(rx, len(sent)) == sent
+
+
+@in_network_of_root
+def test_an_interface_that_goes_down_while_frames_leave_loses_none_of_those_in_the_ring() -> None:
+    """The program notices it by the first frame that is refused, which goes back into the ring."""
+    with joined() as (tx, rx, _):
+        sent = commit_frames(tx, 1)
+        tx.kick()
+        while tx.flush(1) or not tx.completed:
+            pass
+        set_link("v0", "down")
+        sent += commit_frames(tx, 50, number=1)
+        assert tx._pump.keep_running() == 0
+        while not tx._control[21]:
+            time.sleep(0.001)
+        with pytest.raises(InterfaceDownError):
+            tx.kick()
+        assert tx.unsent().tolist() == list(range(1, 51))
+        set_link("v0", "up")
+        assert tx.flush(PATIENCE_S) == 0
+        assert (tx.completed, tx.errors) == (51, 0)
+        assert arrived(rx, len(sent)) == sent
+
+
+@in_network_of_root
+def test_an_interface_that_is_removed_is_gone_and_the_ring_keeps_its_frames() -> None:
+    with joined() as (tx, _, _):
+        with IPRoute() as netlink:
+            netlink.link("del", index=netlink.link_lookup(ifname="v0")[0])
+        commit_frames(tx, 3)
+        with pytest.raises(InterfaceGoneError, match=r"interface v0: .*it was removed"):
+            tx.kick()
+        assert tx.unsent().tolist() == [0, 1, 2]
+
+
+@in_network_of_root
+def test_frames_that_the_driver_drops_are_errors_and_not_completed() -> None:
+    """The other end of the link goes down: its driver has no queue any more."""
+    with joined() as (tx, rx, peer):
+        commit_frames(tx, 3)
+        assert tx.flush(PATIENCE_S) == 0
+        peer.run(lambda: set_link("v1", "down"))
+        commit_frames(tx, 7, number=3)
+        assert tx.flush(PATIENCE_S) == 0
+        assert (tx.completed, tx.errors) == (3, 7)
+        peer.run(lambda: set_link("v1", "up"))
+        sent = commit_frames(tx, 5, number=10)
+        assert tx.flush(PATIENCE_S) == 0
+        assert (tx.completed, tx.errors) == (8, 7)
+        assert arrived(rx, 8)[-5:] == sent
+
+
+@in_network_of_root
+def test_a_frame_longer_than_the_mtu_is_an_error_and_the_others_leave() -> None:
+    with joined(1000, mtu=500) as (tx, rx, _):
+        lengths = np.full(len(tx.frames), 60, np.uint16)
+        lengths[2] = 900
+        first, count = tx.reserve(5)
+        sent = write_frames(tx, first, count, 0, lengths)
+        tx.commit(count, lengths)
+        assert tx.flush(PATIENCE_S) == 0
+        assert (tx.completed, tx.errors) == (4, 1)
+        assert arrived(rx, 4) == [sent[i] for i in (0, 1, 3, 4)]
+
+
+@in_network_of_root
+def test_frames_that_nobody_kicked_stay_in_the_ring() -> None:
+    with joined() as (tx, rx, _):
+        lengths = np.full(len(tx.frames), 60, np.uint16)
+        commit_frames(tx, 4)
+        assert tx.unsent().tolist() == [0, 1, 2, 3]
+        for wrong in (13, tx.frames.shape[1] + 1):
+            tx.reserve(5)
+            with pytest.raises(ValueError, match="out of bounds"):
+                tx.commit(5, np.full(len(tx.frames), wrong, np.uint16))
+        tx.reserve(2)
+        with pytest.raises(ValueError, match="commit of 3 slots, 2 are reserved"):
+            tx.commit(3, lengths)
+        assert drain(rx, 0.1) == []
+        assert tx.flush(PATIENCE_S) == 0
+        assert len(arrived(rx, 4)) == tx.completed == 4
+
+
+@in_network_of_root
+def test_the_process_that_sends_ends_when_nothing_is_sent_and_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short calls stand for the long ones, between which nothing may be lost or sent twice."""
+    monkeypatch.setattr(live_pump, "RUNS", 1 << 10)
+    with joined() as (tx, rx, _):
+        sent, received = send_and_capture(tx, rx, 5000, batch=500)
+        pid = start(tx)
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT) is None:
+            time.sleep(0.01)
+        assert sent == received
+        more = commit_frames(tx, 10, number=5000)
+        assert tx.flush(PATIENCE_S) == 0
+        assert arrived(rx, 11)[-10:] == more
+
+
+def start(tx: LiveTxRing) -> int:
+    """Send one frame, and return the id of the process that sends."""
+    before = tx.completed
+    commit_frames(tx, 1, number=1 << 20)
+    while tx.completed == before:
+        tx.kick()
+        time.sleep(0.001)
+    return tx._pump._pid
+
+
+@in_network_of_root
+def test_the_process_that_sends_has_no_privileges_and_dies_with_the_owner_of_the_ring() -> None:
+    with cable(gro=True):
+        reader, writer = os.pipe()
+        owner = fork()
+        if owner == 0:
+            os.write(writer, str(start(LiveTxRing("v0", 120))).encode())
+            signal.pause()
+        pid = int(os.read(reader, 20))
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert {line.split()[1] for line in status.splitlines() if line.startswith("Cap")} == {"0" * 16}
+        os.kill(owner, signal.SIGKILL)
+        os.waitpid(owner, 0)
+        while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+            time.sleep(0.01)
+
+
+@in_network_of_root
+def test_rings_on_the_same_interface_count_their_own_frames_only() -> None:
+    with cable(gro=True) as peer:
+        with inside(peer):
+            rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
+        rings = [LiveTxRing("v0", 120) for _ in range(3)]
+        for _ in range(4):
+            for count, ring in enumerate(rings, 1):
+                commit_frames(ring, 256 * count)
+            for ring in rings:  # all of them send at the same time
+                ring.kick()
+            assert [ring.flush(PATIENCE_S) for ring in rings] == [0, 0, 0]
+        assert [ring.completed + ring.errors for ring in rings] == [1024, 2048, 3072]
+        sent = sum(ring.completed for ring in rings)
+        assert len(arrived(rx, sent)) == sent
+        for ring in rings:
+            ring.close()
+        rx.close()
+
+
+@in_network_of_root
+def test_frames_are_no_closer_together_than_the_pace_allows() -> None:
+    with joined() as (tx, rx, _):
+        tx.pace(500_000)  # a frame each 1 us at most
+        count = len(tx.frames)
+        lengths = np.full(count, 60, np.uint16)
+        write_frames(tx, 0, tx.reserve(count)[1], 0, lengths)
+        tx.commit(count, lengths)
+        assert tx.flush(PATIENCE_S) == 0
+        times_ns: list[int] = []
+        deadline = time.monotonic() + PATIENCE_S
+        while len(times_ns) < count and time.monotonic() < deadline:
+            if (block := rx.blocks(0.1)) is not None:
+                times_ns += [time_ns for time_ns, _ in unpack_block(block)]
+                rx.release()
+        assert len(times_ns) == tx.completed == count
+        queued = 256 + BATCH  # frames at the other end may wait and then have one time
+        assert times_ns[-1] - times_ns[0] >= (count - queued) * 1000 - CREDIT_NS
+
+
+@in_network_of_root
+def test_closing_a_ring_leaves_nothing_open() -> None:
+    with cable(gro=True):
+        before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names
+        tx = LiveTxRing("v0", 120)
+        opened = set(os.listdir("/proc/self/fd")) - before  # noqa: PTH208 - names
+        assert len(opened) == len(tx.descriptors) + len(tx.mappings)  # Python keeps a copy of a mapped descriptor
+        pid = start(tx)
+        tx.close()
+        assert not Path(f"/proc/{pid}").exists()
+        del tx
+        gc.collect()
+        assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names
+
+
+@in_network_of_root
+def test_a_link_whose_other_end_has_no_gro_is_refused_with_the_remedy() -> None:
+    with cable() as peer:
+        with pytest.raises(UnsupportedError, match=r"xdp_live on v0.*ndo_xdp_xmit.*ethtool -K NAME gro on"):
+            open_transport("v0", 1, 120, 1, XDP_LIVE, "auto")
+        peer.run(lambda: switch_gro_on("v1"))
+        (trial,) = [trial for trial in try_ways("v0") if trial.way == XDP_LIVE]
+        assert trial.passed
+
+
+@in_network_of_root
+def test_loopback_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="its driver takes no frames from XDP programs"):
+        open_transport("lo", 1, 120, 1, XDP_LIVE, "auto")
+
+
+@in_private_network
+def test_root_of_a_user_namespace_is_refused_with_the_remedy() -> None:
+    with cable(gro=True), pytest.raises(UnsupportedError, match="in the initial user namespace: run as root"):
+        open_transport("v0", 1, 120, 1, XDP_LIVE, "auto")
+
+
+@in_network_of_root
+def test_frames_that_do_not_fit_into_a_page_are_refused() -> None:
+    with cable(gro=True), pytest.raises(UnsupportedError, match="frames of 4000 bytes: 2048 at most"):
+        open_transport("v0", 1, 4000, 1, XDP_LIVE, "auto")
+
+
+def test_an_interface_without_ethernet_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match=r"xdp_live sends Ethernet frames: set network\.transport to auto"):
+        open_transport("tun0", 1, 120, 1, XDP_LIVE, "auto", ethernet=False)
+
+
+def test_zero_copy_cannot_be_required_with_it() -> None:
+    with pytest.raises(UsageError, match=r"network.zero_copy: require: xdp_live copies"):
+        open_transport("lo", 1, 120, 1, XDP_LIVE, "require")
+
+
+@pytest.mark.parametrize("zero_copy", ["auto", "never", "require"])
+@pytest.mark.parametrize("transport", ["auto", "af_xdp", "af_packet"])
+def test_it_is_used_only_where_it_is_named(transport: str, zero_copy: str) -> None:
+    assert XDP_LIVE not in ways_for(transport, zero_copy)
+    assert ways_for(XDP_LIVE, "auto") == (XDP_LIVE,)
