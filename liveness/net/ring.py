@@ -193,6 +193,13 @@ class StallWatch:
         return now_s - self._since_s > STALL_S
 
 
+def pace(ring: TxRing, frames_per_s: float) -> None:
+    """Set the rate of a ring that sends by itself; the others send what is committed during the next kick."""
+    spread: Callable[[float], None] | None = getattr(ring, "pace", None)
+    if spread is not None:
+        spread(frames_per_s)
+
+
 def descriptors_of(ring: object) -> tuple[int, ...] | None:
     """Return the descriptors that a child needs for a ring; None for a ring in memory, whose needs are unknown."""
     found: tuple[int, ...] | None = getattr(ring, "descriptors", None)

@@ -169,6 +169,7 @@ class Sender:
         rate_pps = shared.pace_pps() * pace
         units = walk.units / self.plan.senders  # virtual time that passes per packet of one probe, over all senders
         pacer = Pacer(rate_pps * units, give_up_s=self.plan.catch_up_s)
+        transmitter.pace(rate_pps)
         given_up_s = float(shared.given_up_s[self.index])
         guard = SpacingGuard(self.plan.config.probe_spacing_s, walk.tick)
         if stretch is None:
@@ -186,6 +187,7 @@ class Sender:
             wanted = shared.pace_pps() * pace
             if wanted != rate_pps and self._take_rate(walk, wanted, again=again):
                 rate_pps = wanted
+                transmitter.pace(rate_pps)
                 pacer.change(rate_pps * units, walk.due)
             transmitter.redirect()
             first, free = transmitter.reserve(self.batch.frames)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import InterfaceDownError, LivenessError
 from liveness.kernel import compiled_for
-from liveness.net.ring import TxRing
+from liveness.net.ring import TxRing, pace
 from liveness.order.due import Due, empty_due
 from liveness.probes.hops import redirect
 from liveness.probes.run_constants import RunConstants, with_hops
@@ -45,6 +45,7 @@ class Transmitter:
         self._constants = constants
         self._shared = shared
         self._index = index
+        self._share = len(plan.probes) / plan.senders
         self._longest_pause_s = plan.config.limits.max_pause.seconds
         self._hop_generation = 0
         self._drops_at_s = 0.0
@@ -58,6 +59,10 @@ class Transmitter:
             self._attempt(self.ring.kick)
             self._attempt(lambda: self.ring.wait(POLL_S))
         return first, free
+
+    def pace(self, rate_pps: float) -> None:
+        """Set the rate of one probe, over all senders, at which frames are committed from now on."""
+        pace(self.ring, rate_pps * self._share)
 
     def load(self, queue: TargetQueue, due: Due, counts: NDArray[np.int64]) -> None:
         """Set the queue and the batch from which `fill` fills frames, and the counts, (probes, attempts)."""
