@@ -12,7 +12,7 @@ from liveness.net import ephemeral, nftables, trials
 from liveness.net.sockets import raw_socket_remedy
 from liveness.net.transport import WayTrial, try_ways
 from liveness.system.child import run_in_child
-from liveness.system.namespace import enter_private_network, namespace_remedy
+from liveness.system.namespace import enter_network, enter_private_network, namespace_remedy
 
 Outcome = tuple[bool, str]
 """Whether a trial succeeded, and its detail or the reason."""
@@ -87,7 +87,7 @@ def probe_ways(interface: str | None) -> tuple[WayTrial, ...]:
 
 
 def _ways_in_private() -> tuple[WayTrial, ...]:
-    enter_private_network()
+    enter_network()  # live frames need privileges of root that it does not have in a user namespace
     trials.join_by_link(TRIAL_LINK)
     return try_ways(TRIAL_LINK)
 

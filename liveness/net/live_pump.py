@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from liveness.system.child import close_all_but, die_with_parent, fork
-from liveness.system.ebpf import ATTRIBUTE_BYTES, BPF_PROG_RUN, bpf_in_place
+from liveness.system.ebpf import BPF_PROG_RUN, bpf
 from liveness.system.privileges import drop_privileges
 
 BPF_F_TEST_XDP_LIVE_FRAMES: Final = 1 << 1
@@ -25,6 +25,23 @@ BEYOND_ERRNO: Final = 255
 """Exit code for an error whose errno does not fit, which Linux does not have."""
 
 
+def run_on_live_frames(program: int, page: "ctypes.Array[ctypes.c_char]", runs: int) -> None:
+    """Run a program, a descriptor, `runs` times on pages that begin as copies of `page`. Raises OSError.
+
+    The frames of the runs that return XDP_REDIRECT are sent; their packets seem to come from the loopback interface.
+    """
+    context_and_results = (0, 0, 0, 0, 0)
+    bpf(
+        BPF_PROG_RUN,
+        struct.pack(
+            "=IIIIQQIIIIQQIIII",
+            *(program, 0, len(page), 0, ctypes.addressof(page), 0, runs),
+            *context_and_results,
+            *(BPF_F_TEST_XDP_LIVE_FRAMES, 0, BATCH, 0),
+        ),
+    )
+
+
 class Pump:
     """Child process that sends the frames of a ring. It is started and stopped as often as needed."""
 
@@ -34,22 +51,6 @@ class Pump:
         `settled` returns how many frames of the ring have been sent or lost, in any process.
         """
         self._page = ctypes.create_string_buffer(frame_bytes)
-        self._attributes = struct.pack(
-            "=IIIIQQIIIIQQIIII",
-            program,
-            0,
-            frame_bytes,
-            0,
-            ctypes.addressof(self._page),
-            0,
-            RUNS,
-            *(0, 0, 0),  # duration, context in and out
-            *(0, 0),  # addresses of the context: packets of the loopback interface
-            BPF_F_TEST_XDP_LIVE_FRAMES,
-            0,
-            BATCH,
-            0,
-        )
         self._program = program
         self._settled = settled
         self._pid = 0
@@ -92,12 +93,11 @@ class Pump:
         close_all_but((self._program,))
         drop_privileges(None)
         die_with_parent(self._owner)  # after the drop, which cancels it
-        attributes = ctypes.create_string_buffer(self._attributes, ATTRIBUTE_BYTES)
         before = -1
         while (now := self._settled()) != before:
             before = now
             try:
-                bpf_in_place(BPF_PROG_RUN, attributes)
+                run_on_live_frames(self._program, self._page, RUNS)
             except OSError as error:
                 if error.errno == errno.EINTR:  # it was stopped and continued
                     before = -1

@@ -65,7 +65,7 @@ def prove(ring: ProvableRing, name: str, frame: bytes) -> None:
         ring.commit(1, lengths)
         try:
             left = ring.flush(max(0.0, deadline - time.monotonic()))
-        except (InterfaceDownError, InterfaceGoneError):
+        except (InterfaceDownError, InterfaceGoneError, UnsupportedError):
             raise
         except LivenessError as error:
             raise UnsupportedError(f"{name}: {error}") from error

@@ -26,8 +26,8 @@ from liveness.net.ring import STALL_S, RingSlots, StallWatch
 from liveness.net.sockets import interface_index, lost_interface
 from liveness.system import ebpf
 
-SLOTS: Final = 3072
-"""Largest number of frames: in slots of 128 bytes they stay in the cache of a core."""
+SLOTS: Final = 1 << 14
+"""Largest number of frames: two milliseconds at full speed, while the process that fills frames waits for its core."""
 SLOT_BYTES: Final = 128
 LONGEST_FRAME: Final = 2048
 """The kernel puts a frame, its headroom and its own data into one page."""
@@ -175,37 +175,35 @@ class LiveTxRing:
         """
         self._reclaim()
         if self._ring.pending:
-            self._check_interface()
-            if code := self._pump.keep_running():
-                raise _refused(self.interface, OSError(code, os.strerror(code)))
-            if self._stall.due() and self._stall.stalled(self._settled(), self._ring.pending):
-                raise LivenessError(
-                    f"interface {self.interface}: none of {self._ring.pending} live frames has left for"
-                    f" {STALL_S:.0f} s: {REMEDY}"
-                )
+            hold, now_s = self._field(programs.HOLD), time.monotonic()
+            if hold or now_s - self._looked_s >= LOOK_EVERY_S:
+                self._looked_s = 0.0  # if this fails, the next call looks again
+                self._look(hold)
+                self._looked_s = now_s
         return self._ring.pending <= self._lead
 
-    def _check_interface(self) -> None:
-        """Raise the error if the interface is down or gone, and let the program continue that such an error stopped.
+    def _look(self, hold: int) -> None:
+        """Raise the error of a ring that cannot send now. Otherwise start what sends, if it has stopped.
 
-        The interface is checked every LOOK_EVERY_S, and at every call while the program has stopped.
+        `hold` is the errno for which the program takes no frames, or 0.
         """
-        hold, now_s = self._field(programs.HOLD), time.monotonic()
         if hold not in (0, errno.ENETDOWN, errno.ENODEV):
             raise _refused(self.interface, OSError(hold, os.strerror(hold)))
-        if not hold and now_s - self._looked_s < LOOK_EVERY_S:
-            return
-        self._looked_s = now_s
         try:
-            up = self._flags() & IFF_UP
-        except OSError as error:
-            self._looked_s = 0.0
-            raise lost_interface(self.interface, OSError(errno.ENODEV, os.strerror(errno.ENODEV))) from error
-        if not up:
-            self._looked_s = 0.0
-            raise lost_interface(self.interface, OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN)), self._index)
+            state = 0 if self._flags() & IFF_UP else errno.ENETDOWN
+        except OSError:
+            state = errno.ENODEV
+        if state:
+            raise lost_interface(self.interface, OSError(state, os.strerror(state)), self._index)
         if hold:
             self._control[programs.HOLD // 8] = 0
+        if code := self._pump.keep_running():
+            raise _refused(self.interface, OSError(code, os.strerror(code)))
+        if self._stall.due() and self._stall.stalled(self._settled(), self._ring.pending):
+            raise LivenessError(
+                f"interface {self.interface}: none of {self._ring.pending} live frames has left for {STALL_S:.0f} s:"
+                f" {REMEDY}"
+            )
 
     def _flags(self) -> int:
         """Return the flags of the interface, whatever it is called now. Raises OSError if it is gone."""
@@ -223,11 +221,16 @@ class LiveTxRing:
             self.kick()
             left_s = deadline - time.monotonic()
             if not self._ring.pending:
-                self._pump.stop()
+                self._stop()
                 return 0
             if left_s <= 0:
                 return self._ring.pending
             time.sleep(min(NAP_S, left_s))
+
+    def _stop(self) -> None:
+        """End the process that sends; the next kick starts it again."""
+        self._pump.stop()
+        self._looked_s = 0.0
 
     @property
     def waiting(self) -> int:
@@ -236,7 +239,7 @@ class LiveTxRing:
 
     def unsent(self) -> NDArray[np.int64]:
         """Return the slots that were committed and not sent, oldest first. None of them leaves until the next kick."""
-        self._pump.stop()
+        self._stop()
         self._reclaim()
         return self._ring.unsent()
 
@@ -259,7 +262,7 @@ class LiveTxRing:
 
     def close(self) -> None:
         """End the process and unload the programs. Memory stays mapped while it is in use."""
-        self._pump.stop()
+        self._stop()
         self._descriptors.close()
 
 

@@ -201,15 +201,11 @@ def assemble(source: Sequence[Instruction | str]) -> bytes:
 
 def bpf(command: int, attributes: bytes) -> int:
     """Make a system call of BPF and return its result: a descriptor, if it makes something. Raises OSError."""
-    return bpf_in_place(command, ctypes.create_string_buffer(attributes, ATTRIBUTE_BYTES))
-
-
-def bpf_in_place(command: int, attributes: "ctypes.Array[ctypes.c_char]") -> int:
-    """Call bpf(2) with attributes that the kernel may change. Raises OSError."""
     number = SYS_BPF.get(platform.machine())
     if number is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    result = int(libc.syscall(number, command, attributes, len(attributes)))
+    memory = ctypes.create_string_buffer(attributes, ATTRIBUTE_BYTES)
+    result = int(libc.syscall(number, command, memory, len(memory)))
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))

@@ -44,6 +44,17 @@ def enter_private_network() -> None:
     bring_loopback_up()
 
 
+def enter_network() -> None:
+    """Move this process into a fresh network namespace, loopback up. Root keeps its privileges on this machine.
+
+    Others enter a private network: see `enter_private_network`.
+    """
+    if os.geteuid() == 0 and libc.unshare(CLONE_NEWNET) == 0:
+        bring_loopback_up()
+    else:
+        enter_private_network()
+
+
 def enter_user_namespace(further: int) -> None:
     """Move this process into a fresh user namespace, root inside; `further` holds more CLONE_NEW flags of unshare(2).
 

@@ -11,6 +11,7 @@ from scripts.benchmarks import (
     flows,
     hour,
     kernels,
+    live,
     model,
     pace,
     repeat,
@@ -30,6 +31,7 @@ def group() -> None:
 
 for module in (
     tx,
+    live,
     rx,
     scan,
     pace,

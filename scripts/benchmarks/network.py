@@ -15,7 +15,7 @@ from liveness.lab.kernel_settings import CLONE_NEWNS, MS_PRIVATE, MS_REC, QUIET_
 from liveness.net.links import find_link, interface_counters
 from liveness.probes.template import LinkAddresses
 from liveness.system.child import libc, run_in_child
-from liveness.system.namespace import CLONE_NEWNET, bring_loopback_up, enter_private_network
+from liveness.system.namespace import enter_network
 
 R = TypeVar("R")
 
@@ -42,10 +42,7 @@ def _enter() -> None:
     """Enter a private network. Root keeps its user namespace: only there may it steer packets to a core."""
     with suppress(ValueError, OSError):  # root may; what other rings of the same user lock counts too
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    if os.geteuid() == 0 and libc.unshare(CLONE_NEWNET) == 0:
-        bring_loopback_up()
-    else:
-        enter_private_network()
+    enter_network()
     if (SYSCTLS / "ipv6").exists():
         set_sysctls(QUIET_IPV6)
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from liveness.config.units import Rate
 from liveness.errors import LivenessError, UnsupportedError
 from liveness.kernel import kernel
+from liveness.net.links import switch_gro_on
 from liveness.net.rx_packet import PacketRxRing
-from liveness.net.transport import open_transport
+from liveness.net.transport import XDP_LIVE, open_transport
 from liveness.packets.block import NS_PER_S, capture_time_ns, first_packet, next_packet, pack_block, packet_count
 from liveness.scan.process import Child
 from liveness.scan.send import sender
@@ -80,8 +81,15 @@ class Pace:
 @click.command("pace")
 @click.option("--rates", default=RATES, show_default=True, help="The rates, separated by commas.")
 @click.option("--seconds", default=5, show_default=True, type=click.IntRange(1), help="How long each rate is kept.")
+@click.option(
+    "--transport",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "af_xdp", "af_packet", "xdp_live"]),
+    help="The transport of the sender: network.transport of a config.",
+)
 @as_json_option
-def command(rates: str, seconds: int, as_json: bool) -> None:
+def command(rates: str, seconds: int, transport: str, as_json: bool) -> None:
     """How exactly and smoothly one sender keeps to a rate, by when its frames arrive at the far end of a veth pair.
 
     A burst is a run of frames without a pause of 0.1 ms, told as time at the rate. At rates that a sender hardly
@@ -91,9 +99,11 @@ def command(rates: str, seconds: int, as_json: bool) -> None:
 
     def measure() -> list[Pace]:
         make_veth()
+        if transport == XDP_LIVE:
+            switch_gro_on("far")
         with suppress(UnsupportedError):  # root may: the sender then has its core for itself
             steer_receiving("far", two_cores()[1])
-        return [measure_rate(rate_pps, seconds) for rate_pps in wanted]
+        return [measure_rate(rate_pps, seconds, transport) for rate_pps in wanted]
 
     paces = [pace.document() for pace in in_private_network(measure)]
     if as_json:
@@ -116,7 +126,7 @@ def packet_rate(text: str) -> int:
     return int(pps)
 
 
-def measure_rate(rate_pps: int, seconds: int) -> Pace:
+def measure_rate(rate_pps: int, seconds: int, transport: str) -> Pace:
     """Send at a rate, one probe to each target, and capture what arrives."""
     sending, receiving = two_cores()
     count = int(rate_pps * (seconds + BEYOND_S)) + 1
@@ -135,7 +145,7 @@ def measure_rate(rate_pps: int, seconds: int) -> Pace:
     shared = Shared(plan)
     done, captured, times = (shared_zeros((size,), np.int64) for size in (1, 1, count))
     capture_ring = PacketRxRing("far", assemble([Instruction(RETURN, ACCEPT)]), RING_MIB)
-    (tx_ring,) = open_transport("veth", 1, int(constants.lengths.max()), 1, "auto", "auto").rings
+    (tx_ring,) = open_transport("veth", 1, int(constants.lengths.max()), 1, transport, "auto").rings
 
     def send() -> float:
         cpu_s, began = time.process_time(), time.monotonic()

@@ -181,7 +181,10 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ("senders: many", "$.senders: 'many': expected one of whole numbers, auto"),
         ("senders: 0", "$.senders: 0: expected a whole number, at least 1"),
         ("replies: csv", "$.replies: 'csv': expected one of none, parquet, pcap, both"),
-        ("network: {transport: pigeon}", "$.network.transport: 'pigeon': expected one of auto, af_xdp, af_packet, xdp_live"),
+        (
+            "network: {transport: pigeon}",
+            "$.network.transport: 'pigeon': expected one of auto, af_xdp, af_packet, xdp_live",
+        ),
         ("network: {ttl: 0}", "$.network.ttl: 0: expected a whole number, at least 1"),
         (
             "network: {source_ports: 1-100}",

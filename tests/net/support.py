@@ -11,14 +11,8 @@ from pyroute2 import IPRoute
 
 from liveness.net.links import switch_gro_on
 from liveness.system.bpf import ACCEPT, DROP, JUMP_EQUAL, LD_HALF, RETURN, Instruction, Program, assemble
-from liveness.system.child import libc, run_in_child
-from liveness.system.namespace import (
-    CLONE_NEWNET,
-    Namespace,
-    bring_loopback_up,
-    enter_private_network,
-    spawn_namespace,
-)
+from liveness.system.child import run_in_child
+from liveness.system.namespace import Namespace, enter_network, enter_private_network, spawn_namespace
 
 P = ParamSpec("P")
 
@@ -46,8 +40,7 @@ def in_network_of_root(test: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(test)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         def inside() -> None:
-            assert libc.unshare(CLONE_NEWNET) == 0
-            bring_loopback_up()
+            enter_network()
             test(*args, **kwargs)
 
         run_in_child(inside)

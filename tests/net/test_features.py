@@ -22,11 +22,11 @@ from liveness.net import features, trials
 from liveness.net.features import Feature, abilities, probe_features
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import interface_names
-from liveness.net.transport import COPY, ZERO_COPY
+from liveness.net.transport import COPY, XDP_LIVE, ZERO_COPY
 from liveness.report.views.doctor import works_here
 from liveness.system.child import libc, run_in_child
 from liveness.system.namespace import enter_private_network
-from tests.net.support import TEST_ETHERTYPE, ethertype_filter, in_private_network
+from tests.net.support import TEST_ETHERTYPE, ethertype_filter, in_network_of_root, in_private_network
 
 PR_SET_DUMPABLE = 4
 CAPABILITY_VERSION_3 = 0x20080522
@@ -177,6 +177,15 @@ def ways_to_send(*arguments: str) -> tuple[list[dict[str, Any]], int]:
 
 
 @pytest.mark.lab
+@in_network_of_root
+def test_root_can_send_live_frames() -> None:
+    """The trial is in a network of its own; a second one is on the interface that is named."""
+    trials.join_by_link("w0")
+    found = [(way["interface"], way["passed"]) for way in ways_to_send("-i", "w0")[0] if way["way"] == XDP_LIVE]
+    assert found == [("veth", True), ("w0", True)]
+
+
+@pytest.mark.lab
 @in_private_network
 def test_the_ways_to_send_are_tried_in_private_and_on_an_interface_that_is_named() -> None:
     """Without one nothing is sent here."""
@@ -184,13 +193,14 @@ def test_the_ways_to_send_are_tried_in_private_and_on_an_interface_that_is_named
     rx = PacketRxRing("w0-far", ethertype_filter(TEST_ETHERTYPE), ring_mib=2)
     ways = {way["way"]: way for way in ways_to_send()[0]}
     assert {way["interface"] for way in ways.values()} == {"veth"}
-    assert [way["passed"] for way in ways.values()] == [False, True, True]
+    assert [way["passed"] for way in ways.values()] == [False, True, True, False]
+    assert "in the initial user namespace: run as root" in ways[XDP_LIVE]["detail"]
     assert "Operation not supported" in ways[ZERO_COPY]["detail"]
     assert ways[COPY]["frames_a_call"] >= 32
     assert rx.blocks(0.1) is None
 
     named, attempts = ways_to_send("-i", "w0")
-    assert [way["passed"] for way in named if way["interface"] == "w0"] == [False, True, True]
+    assert [way["passed"] for way in named if way["interface"] == "w0"] == [False, True, True, False]
     assert rx.blocks(1) is not None
     assert 2 <= rx.statistics().packets <= 2 * attempts
     rx.close()

@@ -13,7 +13,7 @@ import pytest
 from pyroute2 import IPRoute
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, UnsupportedError, UsageError
-from liveness.net import live_pump
+from liveness.net import live_pump, tx_live
 from liveness.net.links import switch_gro_on
 from liveness.net.live_programs import CREDIT_NS
 from liveness.net.live_pump import BATCH
@@ -64,7 +64,10 @@ def arrived(rx: PacketRxRing, count: int) -> list[bytes]:
 
 @pytest.mark.parametrize(("multiple_of", "longest_frame"), [(1, 120), (18, 300), (7, 1500)])
 @in_network_of_root
-def test_every_frame_arrives_byte_for_byte_and_in_order_round_the_ring(multiple_of: int, longest_frame: int) -> None:
+def test_every_frame_arrives_byte_for_byte_and_in_order_round_the_ring(
+    multiple_of: int, longest_frame: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tx_live, "SLOTS", 1500)
     with joined(longest_frame, multiple_of) as (tx, rx, _):
         assert len(tx.frames) % multiple_of == 0
         total = 3 * len(tx.frames) + 500

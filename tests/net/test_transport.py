@@ -22,6 +22,7 @@ from liveness.net.transport import (
     COPY,
     TRIAL_BYTES,
     TRIAL_ETHERTYPE,
+    XDP_LIVE,
     ZERO_COPY,
     Transport,
     open_transport,
@@ -212,6 +213,7 @@ def test_the_table_of_trials_shows_each_way() -> None:
         (ZERO_COPY, False),
         (COPY, True),
         (AF_PACKET, True),
+        (XDP_LIVE, False),
     ]
     assert "driver refuses to send in zero-copy mode" in found[ZERO_COPY].detail
     assert found[COPY].frames_a_call == 32

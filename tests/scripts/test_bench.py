@@ -1,6 +1,7 @@
 """scripts/bench, each subcommand with next to nothing to do: it runs, and what it prints adds up."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -34,6 +35,18 @@ def test_tx_prints_rates_and_ratios_of_both_networks() -> None:
             assert rates[f"{name}_mpps"] > 0
         assert rates["ratio_limit"] == pytest.approx(rates["ours_mpps"] / rates["limit_mpps"], abs=0.02)
     assert found["fill_ns"] > 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may load BPF programs")
+def test_live_accounts_for_every_frame() -> None:
+    found = bench("live", "--rounds", "1", "--seconds", "0.2", "--frames", "200000")
+    rates = found["veth"]
+    assert min(rates["ours_mpps"], rates["limit_mpps"], rates["af_xdp_mpps"]) > 0
+    assert rates["ratio_limit"] == pytest.approx(rates["ours_mpps"] / rates["limit_mpps"], abs=0.02)
+    counted = found["counted"]
+    assert counted["put_into_the_ring"] == counted["completed"] + counted["dropped_by_the_driver"] >= 200_000
+    assert counted["counted_at_the_far_end"] == counted["completed"]
+    assert counted["unaccounted"] == 0
 
 
 def test_kernels_prints_the_least_and_the_median_of_the_rounds() -> None:
