@@ -122,6 +122,13 @@ UNKNOWN_ATTEMPT: Final = 255
 """The attempt of a reply whose cookie is proven while the source port, which proves the attempt, was rewritten."""
 
 
+NO_DATA: Final = 255
+"""The number of the protocol of a reply without data of a TCP service; 0 is data of no known protocol."""
+
+MOST_FIRST_BYTES: Final = 256
+"""Bytes of a reply's data that a log keeps at most."""
+
+
 class Rejection(IntEnum):
     """Why a packet was not accepted as a reply. The number is its place in counters, the label its name in files."""
 

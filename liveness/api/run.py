@@ -21,7 +21,10 @@ class Key(NamedTuple):
     probe: str
     """The probe that was answered: `icmp`, `tcp/443`, `dns`."""
     kind: str
-    """The kind of the replies: `echo-reply`, `syn-ack`, `rst`, `answer`, `payload` or `error`."""
+    """The kind of the replies: `echo-reply`, `syn-ack`, `rst`, `answer`, `payload` or `error`.
+
+    Those of talks with TCP services are also `closed`, `acked`, `mute` and `zero-window`.
+    """
     role: str
     """Whose addresses these are: `source`, `target` or `direct`."""
     icmp: tuple[int, int] | None

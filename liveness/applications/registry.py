@@ -46,6 +46,11 @@ def number_of(probe: str, chosen: Sequence[str]) -> int | None:
     return next(numbers, None)
 
 
+def protocol_at(probe: str) -> str | None:
+    """Return the protocol of the application that talks to the services that answer a probe, or None."""
+    return next((entry.protocol for entry in ENTRIES if entry.probe == probe), None)
+
+
 @cache
 def definition_of(entry: Entry) -> "Application":
     """Return what an application's file defines; ContractError if it lacks something."""

@@ -10,7 +10,7 @@ from liveness.applications.data import begins_with, constant, is_text
 from liveness.kernel import int64, kernel
 
 SAYS: Final = "nothing: the server speaks first"
-ANSWER: Final = "a command of option negotiation (IAC), or text that is no SSH or HTTP"
+ANSWER: Final = "a command of option negotiation (IAC), or text of no other protocol"
 
 _IAC, _SUBNEGOTIATION, _WILL, _DONT = 255, 250, 251, 254
 _SSH: Final = constant(b"SSH-")
@@ -25,7 +25,10 @@ def request(contact: str) -> Request:
 
 @kernel
 def is_answer(frame: NDArray[np.uint8], at: int, length: int) -> bool:
-    """Return whether the data begins with IAC and WILL, WONT, DO, DONT or SB, or is text of no other protocol."""
+    """Return whether the data begins with IAC and WILL, WONT, DO, DONT or SB, or is text that is no SSH or HTTP.
+
+    The fingerprints of other protocols, such as that of FTP, come later.
+    """
     if int64(frame[at]) == _IAC:
         if length == 1:  # the rest of the command is in the next segment
             return True

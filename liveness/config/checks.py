@@ -166,6 +166,12 @@ def application_problems(config: Config) -> Iterator[Problem]:
             "expected windows, mss or none with applications: once a SYN has a timestamp, each segment needs one"
             " (RFC 7323), and those of talks have none",
         )
+    if config.talk.first_bytes and config.replies not in ("parquet", "both"):
+        yield Problem(
+            "$.talk.first_bytes",
+            config.talk.first_bytes,
+            "the log of replies keeps them, and there is none: replies: parquet, or both",
+        )
     if config.talk.rate.pps is None:
         yield Problem("$.talk.rate", config.talk.rate, "expected frames a second such as 20kpps")
     if not SHORTEST_TALK_US <= config.talk.wait.us <= LONGEST_TALK_US:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from liveness.config.units import Duration, PortRange, Rate, StartTime, TargetLimit
+from liveness.replies import MOST_FIRST_BYTES
 from liveness.space.addresses import parse_entry
 
 if TYPE_CHECKING:
@@ -153,11 +154,13 @@ class Notify(Delivery, frozen=True, kw_only=True):
 class Talk(Section, frozen=True, kw_only=True):
     """Talks with TCP services, if there are `applications`.
 
-    `rate` bounds the frames sent for them, `wait` is the time from a SYN-ACK to the end of the talk.
+    `rate` bounds the frames sent for them, `wait` is the time from a SYN-ACK to the end of the talk, and `first_bytes`
+    are the bytes of each segment's data that the log of replies keeps.
     """
 
     rate: Rate = Rate("20kpps")
     wait: Duration = Duration("5s")
+    first_bytes: Annotated[int, msgspec.Meta(ge=0, le=MOST_FIRST_BYTES)] = 0
 
 
 class Config(Section, frozen=True, kw_only=True):

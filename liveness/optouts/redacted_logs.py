@@ -101,7 +101,6 @@ def load() -> None:
 
 def _redact_parquet(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
     file = f"read_parquet({quoted(literal(source))}, file_row_number = true)"
-    columns = ", ".join(parquet.COLUMNS)
     try:
         with connect() as connection:
             limit_memory(connection)
@@ -111,6 +110,7 @@ def _redact_parquet(source: Path, target: Path, blocked: Intervals) -> tuple[int
             before, after = len(stays), int(stays.sum())
             if after == before:
                 return before, after
+            columns = parquet.select_columns(connection, source)
             register(connection, "kept", {"number": rows["file_row_number"][stays]})
             kept = f"SELECT {columns} FROM {file} SEMI JOIN kept ON file_row_number = number ORDER BY file_row_number"  # noqa: S608 - as above
             connection.execute(f"COPY ({kept}) TO {quoted(str(target))} ({PARQUET}, USE_TMP_FILE false)")

@@ -36,6 +36,11 @@ class Scanned:
         return self.expected / self.syn_ack
 
     @property
+    def expected_share(self) -> float:
+        """Share of those that spoke, in a protocol that LZR knows, whose protocol was that of the port."""
+        return self.expected / (self.expected + self.unexpected)
+
+    @property
     def words(self) -> str:
         """The shares of the SYN-ACKs as a table prints them."""
         other, closed = self.unexpected / self.syn_ack, self.closed / self.syn_ack

@@ -39,7 +39,7 @@ VIEWS: Final = {
     "replies": "SELECT make_timestamp_ns(time_ns) AS time, probe, attempt, kind, icmp_type, icmp_code,"
     " ip_text(target) AS target, ip_text(source) AS source, target AS target_number, source AS source_number,"
     " source = target AS direct, reply_ttl, quoted_ttl, rtt_ns / 1e6 AS rtt_ms, rtt_ns, tcp_window, tcp_flags, ip_id,"
-    " length, tier, time_ns FROM files",
+    " length, tier, time_ns, protocol, data::VARCHAR AS data FROM files",
     "errors": "SELECT time, probe, attempt, icmp_type, icmp_code, target, source, target_number, source_number, direct,"
     " reply_ttl, quoted_ttl, tier, time_ns FROM replies WHERE kind = 'error'",
     "rtt": "SELECT time, probe, attempt, kind, target, source, target_number, source_number, rtt_ms, rtt_ns, reply_ttl,"
@@ -97,22 +97,27 @@ class ReplyTable:
         tables = self._spool_tables(files, spools)
         for file in files:
             _check(self._connection, file)
-        columns = ", ".join(COLUMNS)
         empty = ", ".join(f"NULL::{kind} AS {name}" for name, (kind, _) in COLUMNS.items())
         parts = [f"SELECT {empty} WHERE false"]  # a log without a reply has its columns too
         if files:
             allowed = {text for file in files for text in (str(file), literal(file))}
             run(f"SET allowed_paths = [{', '.join(map(quoted, sorted(allowed)))}]")
-            listed = ", ".join(quoted(literal(file)) for file in files)
-            parts.append(f"SELECT {columns} FROM read_parquet([{listed}])")  # noqa: S608 - quoted
-        parts += tables
         try:
+            parts += [*self._file_tables(files), *tables]
             run(f"CREATE VIEW files AS {' UNION ALL '.join(parts)}")
             for name, query in VIEWS.items():
                 run(f"CREATE VIEW {name} AS {query}")
         except duckdb_errors() as error:
             raise UsageError(f"{path}: not a log of replies: {first_line(error)}") from error
         run("SET enable_external_access = false; SET lock_configuration = true")
+
+    def _file_tables(self, files: list[Path]) -> list[str]:
+        """Return a query for the files of each version, whose columns differ. They may be read from here on."""
+        by_columns: dict[str, list[str]] = {}
+        for file in files:
+            columns = parquet.select_columns(self._connection, file)
+            by_columns.setdefault(columns, []).append(quoted(literal(file)))
+        return [f"SELECT {columns} FROM read_parquet([{', '.join(listed)}])" for columns, listed in by_columns.items()]  # noqa: S608 - quoted
 
     def _spool_tables(self, files: list[Path], spools: list[Path]) -> list[str]:
         """Register spools; one that was converted in the meantime joins the files."""
@@ -126,7 +131,7 @@ class ReplyTable:
             self.cut_bytes += found.cut_bytes
             if len(found.replies):
                 parquet.register(self._connection, f"spool{number}", found)
-                queries.append(parquet.select_replies(f"spool{number}", found.probes))
+                queries.append(parquet.select_replies(f"spool{number}", found))
         return queries
 
     def relation(self, view: str = "replies") -> "DuckDBPyRelation":

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from liveness.packets import pcap
 from liveness.packets.block import pack_block
 from liveness.packets.bytes import read_le32
 from liveness.packets.capture import EVERYTHING, Capture, count_packets
-from liveness.replies import REPLY_DTYPE
+from liveness.replies import NO_DATA, REPLY_DTYPE
 from liveness.replylog import parquet, spool
 from liveness.replylog.converter import Converter
 from liveness.runs.logstream import HOUR_NS, LogEnd, LogStream
@@ -35,16 +35,27 @@ class RunLog:
     """The logs that one receiver writes. Nothing here raises: a log that fails ends, and the scan continues."""
 
     def __init__(
-        self, directory: Path, mode: Mode, probes: Sequence[str], receiver: int = 0, *, ethernet: bool = True
+        self,
+        directory: Path,
+        mode: Mode,
+        probes: Sequence[str],
+        receiver: int = 0,
+        *,
+        ethernet: bool = True,
+        first_bytes: int | None = None,
     ) -> None:
-        """Begin the logs of `mode`; `ethernet` is whether packets come with an Ethernet header."""
+        """Begin the logs of `mode`; `ethernet` is whether packets come with an Ethernet header.
+
+        `first_bytes` is how much of the data of replies is kept, None if neither that nor their protocol is.
+        """
         self._replies: LogStream | None = None
         self._packets: LogStream | None = None
         self._converter: Converter | None = None
+        self._dtype = spool.record_dtype(first_bytes)
         self._records: NDArray[np.uint8] = np.zeros(0, np.uint8)
         if mode in ("parquet", "both"):
             self._converter = Converter()
-            header = spool.spool_header(tuple(probes), REPLY_DTYPE)
+            header = spool.spool_header(tuple(probes), self._dtype)
             folder = directory / REPLIES
             self._replies = LogStream(folder, spool.SUFFIX, receiver, header, SPOOL_BYTES, self._converter.convert)
         self._ethernet = ethernet
@@ -57,10 +68,15 @@ class RunLog:
         """Return a log that keeps nothing."""
         return cls(Path(), "none", ())
 
-    def replies(self, batch: NDArray[np.void]) -> None:
-        """Write accepted replies (REPLY_DTYPE, contiguous)."""
+    def replies(self, batch: NDArray[np.void], first_data: Sequence[NDArray[Any]] = ()) -> None:
+        """Write accepted replies (REPLY_DTYPE, contiguous).
+
+        `first_data` are the protocols of their data and, if some of it is kept, its lengths and bytes, (replies, first
+        bytes).
+        """
         if self._replies is None or not len(batch):
             return
+        batch = self._with_data(batch, first_data)
         times = batch["time_ns"]
         first, last = int(times.min()) // HOUR_NS, int(times.max()) // HOUR_NS
         if first == last:
@@ -71,6 +87,19 @@ class RunLog:
             part = batch[hours == hour]
             if len(part):
                 self._replies.append(part.view(np.uint8), len(part), hour)
+
+    def _with_data(self, batch: NDArray[np.void], first_data: Sequence[NDArray[Any]]) -> NDArray[np.void]:
+        """Return replies as the records of this log's spools."""
+        if self._dtype == REPLY_DTYPE:
+            return batch
+        records = np.zeros(len(batch), self._dtype)
+        rows = records.view(np.uint8).reshape(len(batch), self._dtype.itemsize)
+        rows[:, : REPLY_DTYPE.itemsize] = batch.view(np.uint8).reshape(len(batch), REPLY_DTYPE.itemsize)
+        records["protocol"] = first_data[0] if first_data else NO_DATA
+        if "data" in (self._dtype.names or ()) and first_data:
+            records["data_bytes"] = first_data[1]
+            rows[:, self._dtype.itemsize - self._dtype["data"].itemsize :] = first_data[2]
+        return records
 
     def block(self, block: NDArray[np.uint8], packets: int) -> None:
         """Write every packet of a receive block, accepted or not."""

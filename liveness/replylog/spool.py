@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.files.reading import open_regular
-from liveness.replies import REPLY_DTYPE
+from liveness.replies import MOST_FIRST_BYTES, REPLY_DTYPE
 
 SUFFIX: Final = ".spool"
 MAGIC: Final = b"liveness spool 1\n"
@@ -35,7 +35,25 @@ class _Header(msgspec.Struct, frozen=True):
     dtype: list[tuple[str, str]]
 
 
-_LAYOUT: Final = [(str(name), str(kind)) for name, kind, *_ in REPLY_DTYPE.descr]
+def record_dtype(first_bytes: int | None) -> np.dtype[np.void]:
+    """Return the layout of records: replies, with protocol and first bytes of their data unless that is None."""
+    if first_bytes is None:
+        return REPLY_DTYPE
+    data = [("data_bytes", "<u2"), ("data", f"V{first_bytes}")] if first_bytes else []
+    return np.dtype([*REPLY_DTYPE.descr, ("protocol", "u1"), *data])
+
+
+def _layout_of(dtype: np.dtype[np.void]) -> list[tuple[str, str]]:
+    return [(str(name), str(kind)) for name, kind, *_ in dtype.descr]
+
+
+def _known_dtype(layout: list[tuple[str, str]]) -> np.dtype[np.void] | None:
+    """Return the dtype of a layout that spools have, or None."""
+    for first_bytes in (None, *range(MOST_FIRST_BYTES + 1)):
+        dtype = record_dtype(first_bytes)
+        if _layout_of(dtype) == layout:
+            return dtype
+    return None
 
 
 def spool_header(probes: tuple[str, ...], dtype: np.dtype[np.void]) -> bytes:
@@ -65,13 +83,14 @@ def read_spool(path: Path) -> Spool:
         header = msgspec.json.decode(line if magic == MAGIC else b"", type=_Header)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LivenessError(f"{path}: not a spool of replies, or its beginning is damaged: move it away") from error
-    if header.dtype != _LAYOUT:
+    dtype = _known_dtype(header.dtype)
+    if dtype is None:
         raise LivenessError(
             f"{path}: its records lie as in no spool of this version: read it with the one that wrote it"
         )
-    count, cut = divmod(size - start, REPLY_DTYPE.itemsize)
+    count, cut = divmod(size - start, dtype.itemsize)
     try:
-        records = np.memmap(path, REPLY_DTYPE, "r", start, (count,)) if count else np.zeros(0, REPLY_DTYPE)
+        records = np.memmap(path, dtype, "r", start, (count,)) if count else np.zeros(0, dtype)
     except (OSError, ValueError) as error:  # truncated in the meantime
         raise LivenessError(f"{path}: cannot read this spool: {error}") from error
     return Spool(records, header.probes, cut)

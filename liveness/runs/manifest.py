@@ -311,6 +311,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """The shards that `liveness merge` united; absent in other runs."""
     talk: Counts | UnsetType = UNSET
     """Talks with TCP services: requests, repeats, resets, and what was left out. Absent without applications."""
+    protocols: dict[str, Counts] | UnsetType = UNSET
+    """Targets that sent data in talks, by probe and protocol. Absent without applications."""
     counters: dict[str, float | dict[str, float]] | UnsetType = UNSET
     """Counters without a field of their own, by name: one number, or one for each probe. Absent if there are none."""
 

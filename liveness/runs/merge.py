@@ -1,11 +1,14 @@
 """Merging: the segments that receivers wrote become the sets and counts of their run."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyroaring import BitMap
 
-from liveness.replies import SIGNS, TALK, VERDICTS, ReplyKey, Role, SetKey, roles_of
+from liveness.applications.fingerprints.table import NAMES, UNKNOWN
+from liveness.applications.registry import protocol_at
+from liveness.replies import SIGNS, TALK, VERDICTS, Kind, ReplyKey, Role, SetKey, roles_of
 from liveness.runs.manifest import Counts, SetEntry
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import PartKey, SegmentFile, Tally, total
@@ -20,6 +23,8 @@ class Gathered:
     """Targets with any reply, by probe and by the attempts that replies prove: one digit an attempt."""
     attempts_by_kind: dict[str, dict[str, Counts]] = field(default_factory=dict)
     """The same for the replies of each sign alone, by probe and sign; signs with any."""
+    protocols: dict[str, Counts] = field(default_factory=dict)
+    """Targets that sent data in talks, by probe and protocol; probes with any."""
     duplicates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     """Accepted replies beyond the first of each target and attempt, by probe, class and attempt; classes with any."""
     tally: Tally = field(default_factory=Tally)
@@ -36,6 +41,7 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
     for probe in probes:
         answered = {sign: [BitMap() for _ in range(attempts)] for sign in SIGNS}
         outcome = {part: BitMap() for part in Role}
+        spoke: dict[Kind, BitMap] = {}
         for reply in sorted({key.reply for key in keys if key.reply.probe == probe}, key=_order):
             whole = {part: BitMap() for part in Role}
             sent = [*gathered.tally.by_attempt.get(probe, {}).get(reply.label, []), *[0] * attempts]
@@ -51,9 +57,11 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
                     duplicates.append(sent[attempt] - len(targets))
             if reply.of_talk and reply.kind in TALK:
                 _keep_one_outcome(whole, outcome)
+                spoke[reply.kind] = whole[Role.TARGET]
             gathered.sets.extend(_write_sets(directory, reply, whole))
             if any(duplicates):
                 gathered.duplicates.setdefault(probe, {})[reply.label] = duplicates
+        gathered.protocols.update(_protocols(segments, probe, spoke))
         by_kind: dict[str, Counts] = {
             sign: counts for sign, proven in answered.items() if (counts := _patterns(proven))
         }
@@ -69,6 +77,27 @@ def _keep_one_outcome(whole: dict[Role, BitMap], outcome: dict[Role, BitMap]) ->
         whole[role] = (whole[role] | whole[Role.DIRECT]) - outcome[role]
         outcome[role] |= whole[role]
     whole[Role.DIRECT] = BitMap()  # in both of the others now
+
+
+def _protocols(segments: Sequence[SegmentFile], probe: str, spoke: dict[Kind, BitMap]) -> dict[str, Counts]:
+    """Return by probe how many targets sent data of each protocol, the most frequent first; nothing if none did.
+
+    An answer is of the protocol of the port. Of several other protocols the first in the table of fingerprints counts.
+    """
+    answers, rest = spoke.get(Kind.ANSWER, BitMap()), spoke.get(Kind.PAYLOAD, BitMap())
+    counts = Counter({protocol_at(probe) or UNKNOWN: len(answers)})
+    for number, name in enumerate(NAMES[1:], 1):
+        found = _union(segments, PartKey(ReplyKey(probe, Kind.PAYLOAD), Role.TARGET, 0, number)) & rest
+        counts[name] += len(found)
+        rest = rest - found
+    counts[UNKNOWN] += len(rest)
+    return {probe: by_count(counts)} if spoke else {}
+
+
+def by_count(counts: Mapping[str, int]) -> Counts:
+    """Return the counts that are not 0, the largest first, equal ones by name."""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return {name: count for name, count in ranked if count}
 
 
 def _order(reply: ReplyKey) -> tuple[int, int, int]:

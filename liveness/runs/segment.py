@@ -33,6 +33,7 @@ _TAIL: Final = struct.Struct(f"<QI{len(MAGIC)}s")
 _SEGMENT_NAME: Final = re.compile(r"[0-9]+-(?:level[0-9]+-)?[0-9]+\.segment")
 INDEX_BYTES: Final = 64 * MIB
 MOST_ATTEMPTS: Final = 255
+MOST_PROTOCOLS: Final = 255
 _NO_PACKETS: Final = frozenset(kind.label for kind in VERDICTS)
 
 Counts = dict[str, int]
@@ -51,6 +52,8 @@ class PartKey:
     reply: ReplyKey
     part: Role
     attempt: int
+    protocol: int = 0
+    """Number of the protocol by fingerprint; parts of 0 are of all protocols together."""
 
 
 class Tally(Struct, kw_only=True):
@@ -113,11 +116,12 @@ class _Entry(Struct, frozen=True, array_like=True):
     offset: int
     length: int
     crc32: int
+    protocol: int = 0
 
     @property
     def key(self) -> PartKey:
         reply = ReplyKey(self.probe, Kind(self.kind), self.icmp_type, self.icmp_code)
-        return PartKey(reply, self.part, self.attempt)
+        return PartKey(reply, self.part, self.attempt, self.protocol)
 
 
 class _Index(Struct, frozen=True):
@@ -140,7 +144,7 @@ def write_segment(
             body = addresses.serialize()
             reply, crc = key.reply, zlib.crc32(body)
             words = reply.probe, int(reply.kind), reply.icmp_type, reply.icmp_code, key.part, key.attempt
-            entries.append(_Entry(*words, offset, len(body), crc))
+            entries.append(_Entry(*words, offset, len(body), crc, key.protocol))
             offset += file.write(body)
         index = msgspec.msgpack.encode(_Index(tally, entries, list(replaces)))
         file.write(index)
@@ -218,6 +222,7 @@ def _can_be(index: _Index, size: int) -> bool:
         0 <= entry.offset <= size
         and 0 <= entry.length <= size - entry.offset
         and 0 <= entry.attempt <= MOST_ATTEMPTS
+        and 0 <= entry.protocol <= MOST_PROTOCOLS
         and is_probe(entry.probe)
         and is_label(entry.key.reply.label)
         for entry in index.parts

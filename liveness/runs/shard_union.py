@@ -25,6 +25,7 @@ from liveness.runs.manifest import (
     Transmit,
     Vantage,
 )
+from liveness.runs.merge import by_count
 from liveness.runs.optout_record import KeptOptOuts, OptOuts, load_opt_outs, write_opt_outs
 from liveness.runs.recapture import missed_targets
 from liveness.runs.rundir import SEGMENTS, RunDirectory
@@ -131,6 +132,7 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
         busiest_sources=_top_sources(manifests),
         rejected=sum_of(one.rejected for one in manifests),
         talk=_talk(manifests),
+        protocols=_protocols(first, manifests),
         receive=_summed(Receive, [one.receive for one in manifests]),
         transmit=_transmit(manifests),
         loss_warnings=[f"{run.label}: {line}" for run in runs for line in run.manifest.loss_warnings],
@@ -198,6 +200,14 @@ def _talk(manifests: Sequence[Manifest]) -> dict[str, int] | UnsetType:
     """Return the sums of the counts of talks, UNSET if the machines talked to nobody."""
     counts = [one.talk for one in manifests if one.talk is not UNSET]
     return sum_of(counts) if counts else UNSET
+
+
+def _protocols(first: Manifest, manifests: Sequence[Manifest]) -> dict[str, Counts] | UnsetType:
+    """Return the sums of targets by protocol; UNSET if any machine does not know them."""
+    each = [one.protocols for one in manifests if one.protocols is not UNSET]
+    if len(each) < len(manifests):
+        return UNSET
+    return {probe: by_count(counts) for probe, counts in _counts_by_probe(first, each).items()}
 
 
 def _duplicates(first: Manifest, manifests: Sequence[Manifest]) -> dict[str, dict[str, list[int]]]:

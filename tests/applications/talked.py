@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec import UNSET
 from pyroaring import BitMap
 
 from liveness.config.model import from_document, to_record
@@ -23,6 +24,9 @@ SETS: dict[tuple[str, Kind], set[int]] = {
     ("dns", Kind.ANSWER): {1, 9},
     ("dns", Kind.PAYLOAD): {1, 7},
 }
+
+
+PROTOCOLS = {"tcp/22": {"ssh": 2}, "tcp/80": {"ssh": 1, "http": 1, "unknown": 1}}
 
 
 def talked(folder: Path, applications: Sequence[str] = ("ssh", "http")) -> RunDirectory:
@@ -49,6 +53,7 @@ def talked(folder: Path, applications: Sequence[str] = ("ssh", "http")) -> RunDi
             targets=256,
             probes={probe: ProbeCounts(sent=[256, 256]) for probe in probes},
             sets=entries,
+            protocols=PROTOCOLS if applications else UNSET,
         )
     )
     return directory

@@ -20,8 +20,8 @@ from liveness.applications.fingerprints.conditions import (
     Printable,
     Text,
 )
-from liveness.applications.fingerprints.matching import NAMES, protocol_of
-from liveness.applications.fingerprints.table import PROTOCOLS
+from liveness.applications.fingerprints.matching import protocol_of
+from liveness.applications.fingerprints.table import NAMES, PROTOCOLS
 from liveness.applications.registry import ENTRIES, definition_of
 from tests.applications.flights import FLIGHTS, NO_PROTOCOL
 

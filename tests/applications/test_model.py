@@ -21,6 +21,7 @@ from liveness.packets.block import pack_block
 from liveness.packets.parse import FIELDS
 from liveness.probes.template import LinkAddresses, hash_of
 from liveness.replies import REPLY_DTYPE, Rejection
+from liveness.replylog.replytable import ReplyTable
 from liveness.runs.manifest import Manifest
 from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
@@ -69,12 +70,20 @@ BEHAVIOURS: Final = {
     "pushed": "answer",  # speaks when data is pushed, that is to the repeat
     "repeats": "answer",  # sends its SYN-ACK again before it speaks
     "endless": "answer",
+    "greets": "payload",  # greets as FTP, which is text as telnet servers send it, too
+    "echoes": "payload",  # sends back what it gets
+    "babbles": "payload",  # data of no protocol
     "forged": "mute",  # data whose acknowledgment proves nothing
     "early": "mute",  # data that acknowledges more than was sent
     "silent": None,
     "refuses": "rst",
 }
 NAMES: Final = tuple(BEHAVIOURS)
+GREETING: Final = b"220 FTP server ready\r\n"
+ECHOED: Final = b"GET / HTTP/1.1\r\n\r\n"
+"""What echoes on ports where nothing is sent that could come back."""
+BABBLE: Final = b"\1\2" * 40
+FIRST_BYTES: Final = 20
 
 
 def outcome(behaviour: str, port: int) -> str | None:
@@ -136,6 +145,9 @@ class Stacks:
             "right": [("PA", expected, answer)],
             "repeats": [("SA", begun, b"")] * 7 + [("PA", expected, answer)],
             "endless": [("PA", expected, answer)] + [("A", expected, b"x" * 100)] * 9,
+            "greets": [("PA", expected, GREETING)],
+            "echoes": [("PA", expected, data or ECHOED)],
+            "babbles": [("PA", expected, BABBLE)],
             "other": [("A", expected, b""), ("PA", expected, wrong(segment.dport))],
             "acks": [("A", expected, b"")],
             "acks half": [("A", half, b"")],
@@ -158,7 +170,7 @@ def config_of(**changed: object) -> Config:
             "targets": {"allow": ["10.1.9.90-10.1.9.120"]},
             "probes": ["icmp", *(f"tcp/{port}" for port in PORTS)],
             "applications": [entry.name for entry in ENTRIES],
-            "talk": {"wait": "1500ms"},
+            "talk": {"wait": "1500ms", "first_bytes": FIRST_BYTES},
             "contact": CONTACT,
             "rate": "10Mpps",
             "control": False,
@@ -214,6 +226,12 @@ class Talked:
                 directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts
             )
             self.log = LogSinks().conclude(plan, directory, Received.of(directory)).fields["log"]
+            if config.replies == "both":
+                with ReplyTable(directory.path) as table:
+                    answer = table.query(
+                        "SELECT probe, target_number, kind, protocol, data, tcp_flags FROM replies ORDER BY time"
+                    )
+                    self.rows = list(answer.rows)
             self.sets = {
                 (entry.probe, entry.key.reply.label): set(directory.read_set(entry))
                 for entry in self.gathered.sets
@@ -228,6 +246,7 @@ class Talked:
         directory.write_key(plan.key)
         directory.write_targets(plan.intervals.entries())
         record = record_of(
+            protocols=self.gathered.protocols,
             status="complete",
             config=to_document(plan.config),
             targets=plan.target_count,
@@ -308,6 +327,57 @@ def test_the_log_lacks_nothing_that_came(talked: Talked) -> None:
     assert (talked.log.complete, talked.log.problems) == (True, [])
     rows = sum(file.rows for file in talked.log.files if file.file.startswith("replies/"))
     assert rows == talked.gathered.tally.accepted > 0
+
+
+def protocol_of(behaviour: str, port: int) -> str:
+    """Return the protocol of those whose outcome is an answer or a payload."""
+    named = {"greets": "ftp", "echoes": "echo", "babbles": "unknown"}
+    own = {22: "ssh", 23: "telnet", 443: "tls"}.get(port, "http")
+    other = "http" if port in SPEAKS_FIRST else "ssh"
+    return named.get(behaviour) or (other if behaviour == "other" else own)
+
+
+def test_protocols_are_counted_by_target(talked: Talked) -> None:
+    expected: dict[str, Counter[str]] = defaultdict(Counter)
+    for behaviour in NAMES:
+        for port in PORTS:
+            if outcome(behaviour, port) in ("answer", "payload"):
+                expected[f"tcp/{port}"][protocol_of(behaviour, port)] += 1
+    assert talked.gathered.protocols == expected
+    assert talked.replayed.manifest.protocols == expected
+
+
+def test_the_log_has_the_protocol_and_the_first_bytes_of_data(talked: Talked) -> None:
+    """Of the segments that are answers and payloads, and of no other; flags and window are those of TCP."""
+    first: dict[tuple[str, int], tuple[str, str]] = {}
+    for probe, target, kind, protocol, data, flags in talked.rows:
+        assert (protocol is not None) == (data is not None) == (kind in ("answer", "payload")), (kind, protocol, data)
+        assert (flags is not None) == probe.startswith("tcp/")
+        if data is not None:
+            first.setdefault((probe, target), (protocol, data))
+    for place, behaviour in enumerate(NAMES):
+        for port in PORTS:
+            if outcome(behaviour, port) in ("answer", "payload"):
+                protocol, data = first[f"tcp/{port}", FIRST + place]
+                assert protocol == protocol_of(behaviour, port)
+                assert data == shown(said(behaviour, port, FIRST + place)[:FIRST_BYTES])
+
+
+def said(behaviour: str, port: int, target: int) -> bytes:
+    """Return the data that a stack with this behaviour sends first."""
+    entry = next(entry for entry in ENTRIES if entry.port == port)
+    request = definition_of(entry).request(CONTACT).text_for(format_address(target))
+    return {
+        "greets": GREETING,
+        "echoes": request or ECHOED,
+        "babbles": BABBLE,
+        "other": wrong(port),
+    }.get(behaviour, RIGHT[port])
+
+
+def shown(data: bytes) -> str:
+    """Return bytes as DuckDB prints them."""
+    return "".join(chr(byte) if 32 <= byte < 127 and chr(byte) not in "\\\"'" else f"\\x{byte:02X}" for byte in data)
 
 
 def test_a_replay_gives_all_but_what_the_talker_alone_knows(talked: Talked) -> None:

@@ -38,7 +38,7 @@ def rows(batch: NDArray[np.void]) -> list[dict[str, Any]]:
 
 def _row(number: dict[str, int]) -> dict[str, Any]:
     is_error = number["kind"] == Kind.ERROR
-    is_tcp = number["kind"] in (Kind.SYN_ACK, Kind.RST)
+    is_tcp = PROBES[number["probe"]].startswith("tcp/") and not is_error
     return {
         "time_ns": number["time_ns"],
         "probe": PROBES[number["probe"]],
@@ -56,6 +56,8 @@ def _row(number: dict[str, int]) -> dict[str, Any]:
         "ip_id": number["ip_id"],
         "length": number["length"],
         "tier": Tier(number["tier"]).name.lower(),
+        "protocol": None,
+        "data": None,
     }
 
 

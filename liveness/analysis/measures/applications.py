@@ -1,8 +1,10 @@
 """Applications of TCP: from the SYN-ACK of a port to data of its protocol, for runs that talked to services."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
+
+from msgspec import UNSET
 
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.figures import Figure, Funnels
@@ -10,11 +12,12 @@ from liveness.analysis.formula import Formula, formulas, share
 from liveness.analysis.measure import Measure, RunResults
 from liveness.analysis.numbers import count, in_words, named_formulas, percent
 from liveness.analysis.tables import Cell, Column, Share, Table
-from liveness.applications.registry import ENTRIES
+from liveness.applications.registry import ENTRIES, protocol_at
 from liveness.reference.izhikevich_2021 import FULL_SCANS, LABEL
 from liveness.replies import Kind
 
 SOURCE: Final = f"{LABEL}: shares of the SYN-ACKs in full scans of June 2020 (Izhikevich et al., table 4)."
+SOURCE_OF_EXPECTED: Final = f"{LABEL}: those that spoke the port's protocol, of those that spoke one that LZR knows."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class PortTalks:
     acked: Annotated[int, Formula("an acknowledgment of the request, and no data")]
     payload: Annotated[int, Formula("data of another protocol")]
     answer: Annotated[int, Formula("data of the port's protocol")]
+    protocols: Mapping[str, int] | None = None
+    """Addresses of `payload` and `answer` by protocol; None if that is not known, as for a part of the targets."""
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -65,7 +70,9 @@ def applications(run: RunStates) -> Applications | None:
 
 def _port(run: RunStates, probe: str) -> PortTalks:
     counts = {name: run.count(run.sent((probe,), (Kind[name.upper()],))) for name in formulas(PortTalks)}
-    return PortTalks(**counts)
+    recorded = run.manifest.protocols
+    known = run.within is None and recorded is not UNSET
+    return PortTalks(**counts, protocols=recorded.get(probe, {}) if known and recorded is not UNSET else None)
 
 
 def tables(value: Applications | None, run: RunResults) -> Iterator[Table]:
@@ -81,6 +88,8 @@ def tables(value: Applications | None, run: RunResults) -> Iterator[Table]:
         rows.append((str(port), *outcomes, spoke, published.words if published else ""))
     yield _outcomes(rows, names, run)
     yield _funnel_table(value, run)
+    if any(talks.protocols is not None for talks in value.values()):
+        yield _protocol_table(value, run)
 
 
 def _outcomes(rows: list[tuple[Cell, ...]], names: list[str], run: RunResults) -> Table:
@@ -127,6 +136,41 @@ def _funnel_table(value: Applications, run: RunResults) -> Table:
     return Table("applications_funnel", "From the SYN-ACK to the protocol, by port", columns, rows, notes)
 
 
+def _protocol_table(value: Applications, run: RunResults) -> Table:
+    """Return a row for each port and protocol that is spoken on it, the most frequent first."""
+    rows: list[tuple[Cell, ...]] = []
+    for port, talks in value.items():
+        own, published = protocol_at(f"tcp/{port}"), FULL_SCANS.get(port)
+        spoken = sum((talks.protocols or {}).values())
+        for name, number in (talks.protocols or {}).items():
+            lzr = Share(published.expected_share) if published and name == own else None
+            rows.append((str(port), name, number, run.sampled(number, spoken), lzr))
+    columns = (
+        Column("port"),
+        Column("protocol"),
+        Column("addresses", "addresses"),
+        Column("/ speaks", "share", "speaks", "share of speaks"),
+        Column(LABEL, "share", "speaks", "published"),
+    )
+    notes = [
+        "Addresses that sent data, by its protocol as its first bytes show it; opted-out ones are included.",
+        SOURCE_OF_EXPECTED,
+        *run.sampling_notes(),
+    ]
+    return Table("applications_protocols", "Who speaks, by port", columns, rows, notes)
+
+
+def document(value: Applications | None) -> object:
+    """Return the outcomes of each port as JSON types, with the protocols where they are known."""
+    if value is None:
+        return None
+    return {
+        str(port): {name: getattr(talks, name) for name in formulas(PortTalks)}
+        | ({} if talks.protocols is None else {"protocols": dict(talks.protocols)})
+        for port, talks in value.items()
+    }
+
+
 def figures(value: Applications | None, run: RunResults) -> Iterator[Figure]:
     """Yield the funnels of all ports; nothing if nobody was talked to."""
     del run
@@ -163,4 +207,4 @@ def figures(value: Applications | None, run: RunResults) -> Iterator[Figure]:
     )
 
 
-APPLICATIONS = Measure("applications", applications, tables, figures)
+APPLICATIONS = Measure("applications", applications, tables, figures, document=document)

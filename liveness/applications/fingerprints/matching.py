@@ -21,11 +21,8 @@ from liveness.applications.fingerprints.conditions import (
     Printable,
     Text,
 )
-from liveness.applications.fingerprints.table import PROTOCOLS, UNKNOWN
+from liveness.applications.fingerprints.table import PROTOCOLS
 from liveness.kernel import int64, kernel
-
-NAMES: Final = (UNKNOWN, *(protocol.name for protocol in PROTOCOLS))
-"""Names by number: 0 is no known protocol."""
 
 _BYTES, _TEXT, _HOLDS, _AMONG, _COUNTS, _LENGTH, _PRINTABLE = range(7)
 _NUMBER, _LAST, _WHAT, _AT, _LOW, _HIGH, _BEGIN, _SIZE, _COLUMNS = range(9)

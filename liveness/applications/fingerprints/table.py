@@ -208,3 +208,6 @@ PROTOCOLS: Final = (
         ),
     ),
 )
+
+NAMES: Final = (UNKNOWN, *(protocol.name for protocol in PROTOCOLS))
+"""Names by number: 0 is no known protocol."""

@@ -10,6 +10,7 @@ from liveness.replylog.runlog import RunLog, settle
 from liveness.runs.logstream import LogEnd
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally
+from liveness.scan.receive.first_data import FirstData
 from liveness.scan.receive.sink import Conclusion, Parts, Received, Sink, SinkContext, SinkKind, no_parts
 
 if TYPE_CHECKING:
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
 class LogSink(Sink):
     """The log of one receiver."""
 
-    def __init__(self, log: RunLog) -> None:
+    def __init__(self, log: RunLog, first_data: FirstData) -> None:
         self._log = log
+        self._first_data = first_data
         self._end = LogEnd()
 
     def block(self, block: NDArray[np.uint8], packets: int, replies: NDArray[np.void]) -> None:
         """Write every packet of a block and the accepted replies among them."""
         self._log.block(block, packets)
-        self._log.replies(replies)
+        self._log.replies(replies, self._first_data.of(len(replies)))
 
     def take(self, tally: Tally) -> Parts:
         """Add the final state of the log to the tally of the last segment."""
@@ -52,7 +54,15 @@ class LogSinks(SinkKind):
         if mode == "none":
             return None
         names = [probe.name for probe in context.plan.probes]
-        return LogSink(RunLog(context.directory.path, mode, names, context.receiver, ethernet=context.ethernet))
+        log = RunLog(
+            context.directory.path,
+            mode,
+            names,
+            context.receiver,
+            ethernet=context.ethernet,
+            first_bytes=context.first_data.size if context.first_data.kept else None,
+        )
+        return LogSink(log, context.first_data)
 
     def warm_up(self, plan: "Plan") -> None:
         """Compile the kernels that write packets."""

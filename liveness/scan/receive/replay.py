@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
+from msgspec import UNSET
 
 from liveness.config.recorded import recorded_config
 from liveness.errors import LivenessError, UsageError
@@ -29,7 +30,7 @@ from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 
 _MUTE: Final = Kind.MUTE.label
-COUNTS = ("messages", "weak", "attempts", "attempts_by_kind", "rejected")
+COUNTS = ("messages", "weak", "attempts", "attempts_by_kind", "rejected", "protocols")
 """Counters of a manifest that a replay must reproduce."""
 
 
@@ -74,7 +75,8 @@ def compare(run: Manifest, replayed: Manifest) -> Comparison:
     before = {entry.file: entry.sha256 for entry in run.sets if entry.kind != _MUTE}
     after = {entry.file: entry.sha256 for entry in replayed.sets if entry.kind != _MUTE}
     both = before.keys() & after.keys()
-    unknown = ("attempts_by_kind",) if run.attempts and not run.attempts_by_kind else ()  # written by an older version
+    unknown = ["attempts_by_kind"] if run.attempts and not run.attempts_by_kind else []  # written by an older version
+    unknown += ["protocols"] if run.protocols is UNSET else []
     return Comparison(
         same=sum(before[file] == after[file] for file in both),
         different=sorted(file for file in both if before[file] != after[file]),

@@ -78,7 +78,8 @@ class SetSinks(SinkKind):
     def conclude(self, plan: "Plan", directory: RunDirectory, received: Received) -> Conclusion:
         """Write the run's sets, and return the manifest fields that describe them."""
         gathered = merge(directory, received.segments, [probe.name for probe in plan.probes], plan.attempts)
-        return Conclusion(reception(gathered, only_unanswered=plan.only_unanswered))
+        fields = reception(gathered, only_unanswered=plan.only_unanswered)
+        return Conclusion(fields | ({"protocols": gathered.protocols} if plan.talks else {}))
 
 
 def reception(gathered: Gathered, *, only_unanswered: bool) -> dict[str, Any]:

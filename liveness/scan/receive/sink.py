@@ -18,6 +18,7 @@ from liveness.errors import LivenessError
 from liveness.probes.run_constants import RunConstants
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import PartKey, SegmentFile, Tally, total
+from liveness.scan.receive.first_data import FirstData
 
 if TYPE_CHECKING:  # avoids an import cycle: a plan names the sinks of its run
     from liveness.scan.plan import Plan
@@ -72,6 +73,8 @@ class SinkContext:
     receiver: int
     ethernet: bool
     """Whether packets begin with an Ethernet header."""
+    first_data: FirstData = field(default_factory=FirstData)
+    """What the follower of talks, which is the first sink, finds in the data of replies."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,16 @@ from liveness.packets.siphash import siphash24
 from liveness.probes.run_constants import RunConstants
 from liveness.probes.tcp import request_length
 from liveness.probes.template import hash_of, proven_attempt
-from liveness.replies import Kind
+from liveness.replies import NO_DATA, Kind
 from liveness.scan.talk import shared as talk
+from liveness.scan.talk.data import judge_data
 from liveness.scan.talk.shared import ACKNOWLEDGED, ENDED, OPENED, RESET, SHUT, SPOKE
 
 _SYN_ACK: Final = int(Kind.SYN_ACK)
 _RST: Final = int(Kind.RST)
 _ACKED: Final = int(Kind.ACKED)
+_ANSWER: Final = int(Kind.ANSWER)
+_PAYLOAD: Final = int(Kind.PAYLOAD)
 _CLOSED: Final = int(Kind.CLOSED)
 _ZERO_WINDOW: Final = int(Kind.ZERO_WINDOW)
 _DOMAIN: Final = 0xFFFE0000
@@ -117,6 +120,29 @@ def _event_of(kind: int, flags: int, window: int) -> int:
 
 
 @kernel
+def _note(event: NDArray[np.int64], kind: int, reply: np.void, row: NDArray[np.int64], time_ns: int) -> None:
+    """Write the event of a packet, captured at `time_ns`, that was accepted as a reply of this kind."""
+    flags = row[p.TCP_FLAGS]
+    taken = row[p.PAYLOAD_LENGTH] + (1 if flags & (hdr.TCP_FLAG_SYN | hdr.TCP_FLAG_FIN) != 0 else 0)
+    event[talk.EVENT] = _event_of(kind, flags, row[p.TCP_WINDOW])
+    event[talk.TARGET] = int64(reply["target"])
+    event[talk.PROBE] = int64(reply["probe"])
+    event[talk.ATTEMPT] = int64(reply["attempt"])
+    event[talk.OURS] = row[p.DESTINATION]
+    event[talk.SEQUENCE] = (row[p.TCP_SEQUENCE] + taken) & 0xFFFFFFFF
+    event[talk.ACKNOWLEDGMENT] = row[p.TCP_ACKNOWLEDGMENT]
+    event[talk.ARRIVED] = time_ns
+
+
+@kernel
+def _clear(replies: int, protocols: NDArray[np.uint8], lengths: NDArray[np.uint16]) -> None:
+    """Note no data for so many replies; an assignment to a slice would take a second more to compile."""
+    for i in range(replies):
+        protocols[i] = NO_DATA
+        lengths[i] = 0
+
+
+@kernel
 def follow_block(
     block: NDArray[np.uint8],
     replies: NDArray[np.void],
@@ -127,16 +153,22 @@ def follow_block(
     events: NDArray[np.int64],
     shut: NDArray[np.void],
     row: NDArray[np.int64],
+    protocols: NDArray[np.uint8],
+    lengths: NDArray[np.uint16],
+    data: NDArray[np.uint8],
 ) -> tuple[int, int]:
     """Follow the connections of a block; return the number of events and of SYN-ACKs with a window of zero.
 
     `replies` are the accepted replies of the block (REPLY_DTYPE, modified): a reset of a connection that was opened at
-    most `longest_ns` before becomes CLOSED. `opened` is the table of `open_connections` (modified), `events` and `shut`
-    (REPLY_DTYPE, kind ZERO_WINDOW) take what is found, and are as long as `replies`. `row` is scratch space of FIELDS
-    int64.
+    most `longest_ns` before becomes CLOSED, and an answer in which a fingerprint finds another protocol PAYLOAD.
+    `opened` is the table of `open_connections` (modified), `events` and `shut` (REPLY_DTYPE, kind ZERO_WINDOW) take
+    what is found, and are as long as `replies`. `row` is scratch space of FIELDS int64. `protocols` takes the number of
+    the protocol of each reply, NO_DATA without data, `lengths` and `data` (rows of any width) its first bytes.
     """
     block, replies, constants, key = unowned(block), unowned(replies), unowned(constants), unowned(key)
     opened, events, shut, row = unowned(opened), unowned(events), unowned(shut), unowned(row)
+    protocols, lengths, data = unowned(protocols), unowned(lengths), unowned(data)
+    _clear(len(replies), protocols, lengths)
     at, at_reply, noted, closed_windows = first_packet(block), 0, 0, 0
     for _ in range(packet_count(block)):
         if at_reply == len(replies):
@@ -144,9 +176,8 @@ def follow_block(
         start, captured = frame_start(block, at), captured_length(block, at)
         time_ns = capture_time_ns(block, at)
         at = next_packet(block, at)
-        if p.parse_frame(block, start, captured, False, False, row) != p.ACCEPTED:
-            continue
-        if not _is_of(replies[at_reply], row, time_ns, constants):
+        parsed = p.parse_frame(block, start, captured, False, False, row) == p.ACCEPTED
+        if not parsed or not _is_of(replies[at_reply], row, time_ns, constants):
             continue
         reply = replies[at_reply]
         at_reply += 1
@@ -168,15 +199,8 @@ def follow_block(
                 continue  # the answer to a probe
             kind = _CLOSED
             reply["kind"] = kind
-        flags = row[p.TCP_FLAGS]
-        taken = row[p.PAYLOAD_LENGTH] + (1 if flags & (hdr.TCP_FLAG_SYN | hdr.TCP_FLAG_FIN) != 0 else 0)
-        events[noted, talk.EVENT] = _event_of(kind, flags, window)
-        events[noted, talk.TARGET] = target
-        events[noted, talk.PROBE] = probe
-        events[noted, talk.ATTEMPT] = attempt
-        events[noted, talk.OURS] = row[p.DESTINATION]
-        events[noted, talk.SEQUENCE] = (row[p.TCP_SEQUENCE] + taken) & 0xFFFFFFFF
-        events[noted, talk.ACKNOWLEDGMENT] = row[p.TCP_ACKNOWLEDGMENT]
-        events[noted, talk.ARRIVED] = time_ns
+        elif kind in (_ANSWER, _PAYLOAD):
+            kind = judge_data(block, row, constants.numbers[probe], reply, at_reply - 1, protocols, lengths, data)
+        _note(events[noted], kind, reply, row, time_ns)
         noted += 1
     return noted, closed_windows

@@ -1,20 +1,23 @@
 """Sink that follows talks in one receiver: it hands events to the talker, and keeps what no packet alone shows."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap
 
+from liveness.ipsets.collector import Collector
 from liveness.kernel import fence
 from liveness.packets.block import pack_block
 from liveness.packets.parse import FIELDS
 from liveness.probes.run_constants import RunConstants, build_constants
 from liveness.probes.template import LinkAddresses
-from liveness.replies import REPLY_DTYPE, Kind, Tier
-from liveness.runs.segment import Tally
+from liveness.replies import NO_DATA, REPLY_DTYPE, Kind, ReplyKey, Role, Tier
+from liveness.runs.segment import PartKey, Tally
 from liveness.scan.receive.collection import Collection
+from liveness.scan.receive.first_data import FirstData
 from liveness.scan.receive.set_sink import parts_of
 from liveness.scan.receive.sink import Conclusion, Parts, Received, Sink, SinkContext, SinkKind
 from liveness.scan.talk.follow import follow_block, open_connections
@@ -42,7 +45,14 @@ REFUSED_LEAST: Final = 100
 class TalkSink(Sink):
     """Follower of the talks in one receiver. Without `shared`, as in a replay, nobody talks: it only sorts replies."""
 
-    def __init__(self, plan: "Plan", constants: RunConstants, shared: TalkShared | None, receiver: int) -> None:
+    def __init__(
+        self,
+        plan: "Plan",
+        constants: RunConstants,
+        shared: TalkShared | None,
+        receiver: int,
+        first_data: FirstData | None = None,
+    ) -> None:
         self._constants = constants
         self._shared = shared
         self._receiver = receiver
@@ -54,6 +64,10 @@ class TalkSink(Sink):
         self._shut = np.zeros(BATCH, REPLY_DTYPE)
         self._row = np.zeros(FIELDS, np.int64)
         self._counted = np.zeros(len(COUNTS), np.int64)
+        self._first_data = first_data or FirstData()
+        self._first_data.keep(plan.config.talk.first_bytes)
+        self._speakers: dict[tuple[int, int], Collector] = {}
+        """Targets that sent data, by probe and number of the protocol."""
 
     def block(self, block: NDArray[np.uint8], packets: int, replies: NDArray[np.void]) -> None:
         """Follow the connections of a block: see `follow_block`."""
@@ -61,6 +75,8 @@ class TalkSink(Sink):
         if len(replies) > len(self._shut):
             self._events = np.zeros((len(replies), WIDTH), np.int64)
             self._shut = np.zeros(len(replies), REPLY_DTYPE)
+        first = self._first_data
+        first.make_room(len(replies))
         events, shut = follow_block(
             block,
             replies,
@@ -71,11 +87,25 @@ class TalkSink(Sink):
             self._events,
             self._shut,
             self._row,
+            first.protocols,
+            first.lengths,
+            first.data,
         )
+        self._note_speakers(replies, first.protocols[: len(replies)])
         if shut:
             self._collection.add(self._shut[:shut])
         if self._shared is not None:
             self._hand_over(self._shared, self._events[:events])
+
+    def _note_speakers(self, replies: NDArray[np.void], protocols: NDArray[np.uint8]) -> None:
+        """Add the targets of a block whose data has a known protocol to the sets of that protocol."""
+        known = np.flatnonzero((protocols != NO_DATA) & (protocols != 0))
+        if not len(known):
+            return
+        probes, numbers, targets = replies["probe"][known], protocols[known], replies["target"][known]
+        for probe, number in set(zip(probes.tolist(), numbers.tolist(), strict=True)):
+            collector = self._speakers.setdefault((probe, number), Collector())
+            collector.add(np.ascontiguousarray(targets[(probes == probe) & (numbers == number)]))
 
     def _hand_over(self, shared: TalkShared, rows: NDArray[np.int64]) -> None:
         """Put events into the ring of this receiver; those that find no room are counted and dropped."""
@@ -104,12 +134,22 @@ class TalkSink(Sink):
     @property
     def held(self) -> int:
         """Upper bound of the number of addresses in the sets."""
-        return self._collection.held
+        return self._collection.held + sum(collector.held for collector in self._speakers.values())
 
     def take(self, tally: Tally) -> Parts:
         """Add the messages and counts of talks to a tally, and return a function that finishes the sets."""
         tally.add(self._tally())
-        return parts_of(self._collection)
+        parts, speakers = parts_of(self._collection), self._speakers
+        self._speakers = {}
+        names = self._collection.probes
+
+        def finished() -> Iterator[tuple[PartKey, BitMap]]:
+            yield from parts()
+            for (probe, number), collector in speakers.items():
+                reply = ReplyKey(names[probe], Kind.PAYLOAD)
+                yield PartKey(reply, Role.TARGET, 0, number), collector.finish()
+
+        return finished
 
     def _tally(self) -> Tally:
         by_attempt, weak = self._collection.take_counts()
@@ -129,7 +169,8 @@ class TalkSinks(SinkKind):
         """Return the follower of one receiver, or None if nobody is talked to."""
         if not context.plan.talks:
             return None
-        return TalkSink(context.plan, context.constants, context.shared.talk, context.receiver)
+        talk = context.shared.talk
+        return TalkSink(context.plan, context.constants, talk, context.receiver, context.first_data)
 
     def warm_up(self, plan: "Plan") -> None:
         """Compile the kernel that follows connections, if services are talked to."""

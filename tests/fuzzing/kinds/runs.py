@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 from pyroaring import BitMap
 
 from liveness.census.home import Home
@@ -206,9 +207,9 @@ def _run_sets(folder: Path) -> Sequence[bytes]:
 
 def _reply_files(folder: Path) -> Sequence[bytes]:
     found = []
-    for count in (1, 300):
-        path = folder / f"{count}.spool"
-        path.write_bytes(spool_header(PROBES, REPLY_DTYPE) + replies(count).tobytes())
+    for number, content in enumerate(_spools()[1:]):
+        path = folder / f"{number}.spool"
+        path.write_bytes(content)
         parquet.convert_spool(path)
         found.append(path.with_suffix(".parquet").read_bytes())
     return found
@@ -228,6 +229,8 @@ def _segments(folder: Path) -> Sequence[bytes]:
             packets=10,
         )
         parts = [(segments.PartKey(key, role, 0), members) for key in reply.values() for role in Role]
+        payload = ReplyKey("tcp/80", Kind.PAYLOAD)
+        parts += [(segments.PartKey(payload, Role.TARGET, 0, protocol), members) for protocol in (0, 4, 255)]
         path = folder / f"{number}.segment"
         segments.write_segment(path, tally, parts, ["0-000001.segment"])
         found.append(path.read_bytes())
@@ -270,7 +273,17 @@ def _of_spool(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
 
 
 def _spools() -> Sequence[bytes]:
-    return [spool_header(PROBES, REPLY_DTYPE) + replies(count).tobytes() for count in (0, 1, 300)]
+    plain = [spool_header(PROBES, REPLY_DTYPE) + replies(count).tobytes() for count in (0, 1, 300)]
+    return [*plain, *(_spool_with_data(first_bytes, 40) for first_bytes in (0, 24))]
+
+
+def _spool_with_data(first_bytes: int, count: int) -> bytes:
+    """Return a spool of a run that talked to services."""
+    dtype, random = spool.record_dtype(first_bytes), np.random.default_rng(first_bytes)
+    records = np.frombuffer(random.bytes(count * dtype.itemsize), dtype).copy()
+    for name in REPLY_DTYPE.names or ():
+        records[name] = replies(count)[name]
+    return spool_header(PROBES, dtype) + records.tobytes()
 
 
 def _our_captures() -> Sequence[bytes]:
