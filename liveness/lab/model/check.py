@@ -1,6 +1,6 @@
 """Comparison of a run with the model Internet that it scanned: recall and precision of each set, and packets lost."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,8 @@ from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.truth import number_of, truth
 from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_passed, read_summary, view_in
+from liveness.lab.model.services.truth import Delivered, with_delivered_talks, with_talks
+from liveness.lab.services.behaviours import talked_probes
 from liveness.lab.source import RECORD_FOLDER
 from liveness.order.permutation import Permutation, Shard
 from liveness.replies import Kind, SetKey
@@ -47,11 +49,13 @@ class Judged:
     lost: int
     unexplained: BitMap
     extra: BitMap
+    changed: int = 0
+    """Found although they are no members, since the packets that show more were lost: services that seemed mute."""
 
     @property
     def right(self) -> int:
         """The number of members that were found."""
-        return self.found - len(self.extra)
+        return self.found - len(self.extra) - self.changed
 
     @property
     def recall(self) -> float | None:
@@ -66,7 +70,7 @@ class Judged:
     @property
     def recall_of_passed(self) -> float | None:
         """Recall over the members for which the model delivered a reply."""
-        passed = self.expected - self.lost
+        passed = self.expected - self.lost + self.changed
         return 1 - len(self.unexplained) / passed if passed else None
 
     @property
@@ -123,10 +127,13 @@ def check_model_run(path: Path, population: Population) -> ModelComparison:
     probes = probes_of(config)
     summary = read_summary(path) if has_record(path) else None
     view = view_of(population, config, manifest, summary, f"{path / MANIFEST_FILE}")
-    expected = truth_of(population, config, targets, probes, view)
-    found = {entry.key: run.read_set(entry) for entry in manifest.sets if not entry.key.reply.of_talk}
-    passed = expected if summary is None else _let_through(population, read_passed(path), probes)
-    return compare(manifest, expected, found, passed, summary)
+    talked = [probe for probe in talked_probes(config.applications) if probe in config.probes]
+    expected = with_talks(population, truth_of(population, config, targets, probes, view), talked)
+    found = {entry.key: run.read_set(entry) for entry in manifest.sets}
+    passed = expected
+    if summary is not None:
+        passed = delivered_sets(population, expected, read_passed(path), probes, talked)
+    return compare(manifest, expected, found, passed, summary, talked)
 
 
 def view_of(
@@ -144,14 +151,31 @@ def view_of(
     return View(section.number(config.vantage, population.name), 0)
 
 
-def compare(manifest: Manifest, expected: Sets, found: Sets, passed: Sets, summary: Summary | None) -> ModelComparison:
-    """Compare every set that either side has. `passed` are the sets of the replies that the model delivered."""
+def compare(
+    manifest: Manifest,
+    expected: Sets,
+    found: Sets,
+    passed: Sets,
+    summary: Summary | None,
+    talked: Collection[str] = (),
+) -> ModelComparison:
+    """Compare every set that either side has. `passed` are the sets of the replies that the model delivered.
+
+    On the ports of the `talked` probes losses change what is found, and not only how much: a service whose reply is
+    lost is mute. There the run must have found exactly what the model delivered.
+    """
     nothing = BitMap()
     judged = []
     for key in expected.keys() | found.keys():
         want, have = expected.get(key, nothing), found.get(key, nothing)
-        through = want & passed.get(key, nothing)
-        judged.append(Judged(key, len(want), len(have), len(want) - len(through), through - have, have - want))
+        delivered = passed.get(key, nothing)
+        through = want & delivered
+        lost = len(want) - len(through)
+        if key.reply.probe in talked and key.reply.kind is not Kind.ERROR:
+            changed = len(have & delivered) - len(have & through)
+            judged.append(Judged(key, len(want), len(have), lost, delivered - have, have - delivered, changed))
+        else:
+            judged.append(Judged(key, len(want), len(have), lost, through - have, have - want))
     judged.sort(key=_badness)
     return ModelComparison(manifest.run, manifest.targets, judged, summary)
 
@@ -237,7 +261,22 @@ def _truth_of(
     return sets
 
 
-def _let_through(population: Population, passed: dict[tuple[str, Kind], BitMap], probes: list[str]) -> Sets:
+def delivered_sets(
+    population: Population, expected: Sets, delivered: Delivered, probes: Sequence[str], talked: Collection[str]
+) -> Sets:
+    """Return the sets of a census that receives exactly what was `delivered`, and talks on the ports of some probes.
+
+    `expected` are its sets without loss.
+    """
+    passed = dict(delivered)
+    for (probe, kind), members in delivered.items():
+        # A reset after a SYN-ACK ends a talk. To a scanner that does not talk it is a reset like any other.
+        if kind is Kind.CLOSED and probe not in talked:
+            passed[probe, Kind.RST] = passed.get((probe, Kind.RST), BitMap()) | members
+    return with_delivered_talks(_let_through(population, passed, probes), expected, delivered, talked)
+
+
+def _let_through(population: Population, passed: Delivered, probes: Sequence[str]) -> Sets:
     """Return the sets of a census that receives exactly these replies, given as the targets they are about.
 
     TCP ports that a population does not distinguish share the record of the control probe.

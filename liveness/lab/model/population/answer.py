@@ -63,7 +63,8 @@ LAST_HOST: Final = 18  # share of gateways at .254 instead of .1, in 2**-32
 AT_ANSWERS: Final = 19
 AT_TIME: Final = 20  # 0 if nothing changes with time; see liveness.lab.model.change
 AT_VANTAGES: Final = 21  # 0 if all places see the same; see liveness.lab.model.origin
-HEADER: Final = 22
+AT_SERVICES: Final = 22  # 0 if every open port speaks its protocol; see liveness.lab.model.services
+HEADER: Final = 23
 
 UNUSED_SLASH8: Final = 1 << 16  # in the entry of a /8: all of it is special-purpose
 PARTLY_SPECIAL: Final = 1 << 17  # part of it is special-purpose

@@ -18,6 +18,7 @@ from liveness.lab.model.population.model import FAMILIES, Model
 from liveness.lab.model.population.rows import Rows, rows_of_model
 from liveness.lab.model.population.tables import SiteKind, kinds_of_model, layout
 from liveness.lab.model.population.words import packed
+from liveness.lab.model.services.section import validate as validate_services
 from liveness.lab.source import POPULATIONS
 
 DEFAULT = "paper"
@@ -62,6 +63,8 @@ def parse_population(text: str, origin: str) -> Population:
     if model.vantages is not None:
         validate_vantages(model.vantages, origin)
     rows = rows_of_model(model)
+    if model.services is not None:
+        validate_services(model.services, {row.kind for row in rows.rows if row.kind != "silent"}, origin)
     if len(rows.rows) > MOST_ROWS:
         raise UsageError(f"{origin}: $.profiles: {len(rows.rows):,} ways to answer: {MOST_ROWS:,} is the most")
     kinds, mixes = kinds_of_model(model), site_mixes(model, rows)

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from liveness.lab.model.change.section import TimeSection
 from liveness.lab.model.origin.section import VantageSection
+from liveness.lab.model.services.section import ServiceSection
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Weight = Annotated[float, Meta(gt=0, le=1e9)]
@@ -101,6 +102,8 @@ class Model(Section, frozen=True, kw_only=True):
     """What changes with time; without it nothing does."""
     vantages: VantageSection | None = None
     """From which places it is scanned, and what each does not see; without it all see the same."""
+    services: ServiceSection | None = None
+    """What open TCP ports do after the handshake; without it all speak their protocol."""
     slash8s: Annotated[list[Slash8], Meta(min_length=1, max_length=200)]
     sites: Annotated[list[Site], Meta(min_length=1, max_length=200)]
     gateways: Gateways

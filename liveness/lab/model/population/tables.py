@@ -14,6 +14,7 @@ from liveness.lab.model.population.answer import (
     AT_GATEWAYS,
     AT_KINDS,
     AT_MIXES,
+    AT_SERVICES,
     AT_SLASH8,
     AT_SLASH16,
     AT_SPECIAL,
@@ -40,6 +41,7 @@ from liveness.lab.model.population.answer import (
 from liveness.lab.model.population.mix import may_hold_tarpits
 from liveness.lab.model.population.model import Model
 from liveness.lab.model.population.rows import Rows
+from liveness.lab.model.services.layout import service_part
 from liveness.mixing import GOLDEN_GAMMA, mix64
 from liveness.space.special import special_purpose
 
@@ -104,6 +106,7 @@ def layout(
         AT_ANSWERS: np.array([row.answers for row in rows.rows], np.uint64).ravel(),
         AT_TIME: time_part(model.time, [site.name for site in model.sites]),
         AT_VANTAGES: vantage_part(model.vantages),
+        AT_SERVICES: service_part(model.services, [row.kind for row in rows.rows]),
     }
     head = np.zeros(HEADER, np.uint64)
     for place, number in numbers.items():

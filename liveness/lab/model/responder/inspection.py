@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
 from liveness.lab.model.population.answer import CONTROL_TCP, ICMP
+from liveness.lab.model.responder.numbers import initial_sequence
 from liveness.lab.model.responder.verdict import Verdict
+from liveness.lab.services.requests import is_request
 from liveness.lab.twins import dispatch
 from liveness.packets import headers as hdr
 from liveness.packets.bytes import read_be16, read_be32
@@ -46,8 +48,13 @@ _UDP_PORT: Final = int(Verdict.UDP_PORT)
 _ICMP_CHECKSUM: Final = int(Verdict.ICMP_CHECKSUM)
 _ICMP_TYPE: Final = int(Verdict.ICMP_TYPE)
 
+_TALK: Final = int(Verdict.TALK)
+_TALK_NUMBERS: Final = int(Verdict.TALK_NUMBERS)
+_TALK_REQUEST: Final = int(Verdict.TALK_REQUEST)
+
 _RESERVED_BITS: Final = 0x0F
 _URGENT: Final = 18
+_WIDE: Final = 0xFFFFFFFF
 _DONT_FRAGMENT: Final = 0x4000
 
 
@@ -82,8 +89,23 @@ def _options_wrong(frame: NDArray[np.uint8], at: int, end: int) -> bool:
 
 
 @kernel
+def _talk(frame: NDArray[np.uint8], ip: int, at: int, data: int, end: int) -> int:
+    """Return the verdict on a segment that follows a SYN-ACK: a well-formed part of a talk, or its first fault."""
+    if read_be16(frame, at + hdr.TCP_WINDOW) == 0 or read_be16(frame, at + _URGENT) != 0:
+        return _TCP_FIELDS
+    if data != at + hdr.TCP_MIN_LENGTH:
+        return _TCP_OPTIONS
+    target = read_be32(frame, ip + hdr.IPV4_DESTINATION)
+    # The far end keeps no connections. Its first number is a hash of the SYN's, which is one before this segment's.
+    syn = (read_be32(frame, at + hdr.TCP_SEQUENCE) - 1) & _WIDE
+    if read_be32(frame, at + hdr.TCP_ACKNOWLEDGMENT) != (initial_sequence(syn, target) + 1) & _WIDE:
+        return _TALK_NUMBERS
+    return _TALK if is_request(read_be16(frame, at + 2), frame, data, end, target) else _TALK_REQUEST
+
+
+@kernel
 def _tcp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: PLR0911 - as `inspect`
-    """Return the verdict on a segment: a SYN that opens a connection, a reset, or its first fault."""
+    """Return the verdict on a segment: a SYN that opens a connection, part of a talk, a reset, or its first fault."""
     if end - at < hdr.TCP_MIN_LENGTH:
         return _TCP_HEADER
     length = (int64(frame[at + hdr.TCP_DATA_OFFSET]) >> 4) * 4
@@ -96,6 +118,8 @@ def _tcp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: 
     flags = int64(frame[at + hdr.TCP_FLAGS])
     if flags & ~hdr.TCP_FLAG_ACK == hdr.TCP_FLAG_RST:
         return _OWN_RESET
+    if flags & ~hdr.TCP_FLAG_PSH == hdr.TCP_FLAG_ACK:
+        return _talk(frame, ip, at, at + length, end)
     if flags != hdr.TCP_FLAG_SYN:
         return _TCP_FLAGS
     quiet = read_be32(frame, at + hdr.TCP_ACKNOWLEDGMENT) == 0 and read_be16(frame, at + _URGENT) == 0
@@ -153,7 +177,7 @@ def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each w
 ) -> int:
     """Inspect the Ethernet frame in frame[start:start + captured], `length` bytes long on the wire; return a Verdict.
 
-    For a probe, its number, target and offsets are written to `row` (int64, FIELDS long).
+    For a probe and a part of a talk, number of the probe, target and offsets are written to `row` (int64, FIELDS long).
     """
     ip = start + hdr.ETHERNET_LENGTH
     at = ip + hdr.IPV4_MIN_LENGTH
@@ -185,7 +209,7 @@ def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each w
         verdict = _icmp(frame, at, end)
     else:
         return _PROTOCOL
-    if verdict != _PROBE:
+    if verdict not in (_PROBE, _TALK):
         return verdict
     if protocol == hdr.PROTOCOL_ICMP:
         row[NUMBER] = ICMP
@@ -196,4 +220,4 @@ def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each w
     row[TARGET] = read_be32(frame, ip + hdr.IPV4_DESTINATION)
     row[TRANSPORT_AT] = at
     row[END] = end
-    return _PROBE
+    return verdict

@@ -13,6 +13,7 @@ from liveness.kernel import int64, kernel, uint64
 from liveness.lab.model.responder.bytes import copy
 from liveness.lab.model.responder.inspection import END as PROBE_END
 from liveness.lab.model.responder.inspection import NUMBER, TARGET, TRANSPORT_AT
+from liveness.lab.model.responder.numbers import initial_sequence
 from liveness.lab.twins import dispatch
 from liveness.mixing import mix64
 from liveness.packets import headers as hdr
@@ -80,7 +81,7 @@ def put_ip(
 
 
 @kernel
-def _pseudo_sum(out: NDArray[np.uint8], at: int, protocol: int, end: int) -> int:
+def pseudo_sum(out: NDArray[np.uint8], at: int, protocol: int, end: int) -> int:
     """Return the sum of pseudo header and segment of a reply whose checksum field is zero."""
     addresses = words_sum(out, at + IP_AT + hdr.IPV4_SOURCE, at + REPLY_AT)
     return addresses + protocol + end - at - REPLY_AT + words_sum(out, at + REPLY_AT, end)
@@ -108,18 +109,18 @@ def segment(
     start: int,
     row: NDArray[np.int64],
     flags: int,
+    window: int,
     after_syn: bool,
     number: int,
 ) -> int:
-    """Write a SYN-ACK with an MSS, or a reset with ACK.
+    """Write a SYN-ACK with an MSS and a window, or a reset with ACK.
 
     A reset of a closed port has sequence number 0 and acknowledges the SYN (RFC 9293 3.10.7.1); a reset after a SYN-ACK
     (`after_syn`) has the next sequence number after it.
     """
     begin, probe = at + REPLY_AT, row[TRANSPORT_AT]
     sent = read_be32(frame, probe + hdr.TCP_SEQUENCE)
-    # The initial sequence number is a hash of the SYN and the target, so that the reset after a SYN-ACK can compute it.
-    initial = int64(mix64(uint64(sent) ^ uint64(row[TARGET]) << uint64(32)) & uint64(0xFFFFFFFF))
+    initial = initial_sequence(sent, row[TARGET])
     is_syn = flags & hdr.TCP_FLAG_SYN != 0
     sequence = initial if is_syn else (initial + 1) & 0xFFFFFFFF if after_syn else 0
     put_be16(out, begin, read_be16(frame, probe + 2))
@@ -129,13 +130,13 @@ def segment(
     length = hdr.TCP_MIN_LENGTH + (len(_MSS) if is_syn else 0)
     out[begin + hdr.TCP_DATA_OFFSET] = length << 2
     out[begin + hdr.TCP_FLAGS] = flags
-    put_be16(out, begin + hdr.TCP_WINDOW, 65160 if is_syn else 0)
+    put_be16(out, begin + hdr.TCP_WINDOW, window)
     put_be32(out, begin + hdr.TCP_CHECKSUM, 0)  # the urgent pointer too
     if is_syn:
         copy(out, begin + hdr.TCP_MIN_LENGTH, _MSS, 0, len(_MSS))
     end = begin + length
     put_ip(out, at, frame, start, row[TARGET], hdr.PROTOCOL_TCP, _DONT_FRAGMENT, 0 if not is_syn else number, end)
-    put_be16(out, begin + hdr.TCP_CHECKSUM, checksum(_pseudo_sum(out, at, hdr.PROTOCOL_TCP, end)))
+    put_be16(out, begin + hdr.TCP_CHECKSUM, checksum(pseudo_sum(out, at, hdr.PROTOCOL_TCP, end)))
     return end
 
 
@@ -156,7 +157,7 @@ def _finish_datagram(
     put_be16(out, begin + hdr.UDP_LENGTH_FIELD, end - begin)
     put_be16(out, begin + hdr.UDP_CHECKSUM, 0)
     put_ip(out, at, frame, start, row[TARGET], hdr.PROTOCOL_UDP, 0, number, end)
-    put_be16(out, begin + hdr.UDP_CHECKSUM, udp_checksum(_pseudo_sum(out, at, hdr.PROTOCOL_UDP, end)))
+    put_be16(out, begin + hdr.UDP_CHECKSUM, udp_checksum(pseudo_sum(out, at, hdr.PROTOCOL_UDP, end)))
     return end
 
 

@@ -10,6 +10,7 @@ from liveness.lab.model.change.answers import answer_at, late_by_ns, wakes_in_ns
 from liveness.lab.model.change.clock import model_time_ns
 from liveness.lab.model.origin.hidden import is_hidden
 from liveness.lab.model.population.answer import (
+    ANSWERED,
     BOTH,
     FROM_ROUTER,
     SILENT,
@@ -24,6 +25,7 @@ from liveness.lab.model.responder.paths import is_limited, is_lost, link_delay_n
 from liveness.lab.model.responder.queue import give_back, next_due
 from liveness.lab.model.responder.sending import (
     ANSWER_KIND,
+    CLOSED_KIND,
     ECHO_REPLY_KIND,
     RST_KIND,
     SYN_ACK_KIND,
@@ -34,6 +36,7 @@ from liveness.lab.model.responder.sending import (
     send_noise,
 )
 from liveness.lab.model.responder.state import Model
+from liveness.lab.model.responder.talk import converse
 from liveness.lab.model.responder.verdict import Verdict
 from liveness.mixing import mix64
 from liveness.packets.block import (
@@ -47,6 +50,9 @@ from liveness.packets.block import (
 )
 
 _PROBE: Final = int(Verdict.PROBE)
+_TALK: Final = int(Verdict.TALK)
+_TALKED: Final = 1 << 25
+"""A bit of an answer: it is that to the SYN whose connection is talked on."""
 NO_PROBE: Final = -1
 _RESET_AFTER_NS: Final = 1_000_000
 _LONGEST_US: Final = 0xFFFFFFFF
@@ -109,16 +115,22 @@ def _answer(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now
         delay_ns += _host_delay_ns(model, target, now_ns)
     kind = kind_of(what, probe)
     outcome = s.LOST_PACKET
-    if send(model, frame, start, answer, kind, now_ns, now_ns + delay_ns):
+    sent = send(model, frame, start, answer, kind, now_ns, now_ns + delay_ns)
+    if sent:
         outcome = s.POSITIVE if kind in (ECHO_REPLY_KIND, SYN_ACK_KIND, ANSWER_KIND) else s.NEGATIVE
-    if what == BOTH and send(model, frame, start, answer, RST_KIND, now_ns, now_ns + delay_ns + _RESET_AFTER_NS):
-        outcome = s.NEGATIVE if outcome == s.LOST_PACKET else outcome
+    if what == BOTH:  # to a scanner that talks, the reset ends a talk if the SYN-ACK came before it
+        kind = CLOSED_KIND if sent else RST_KIND
+        if send(model, frame, start, answer, kind, now_ns, now_ns + delay_ns + _RESET_AFTER_NS):
+            outcome = s.NEGATIVE if outcome == s.LOST_PACKET else outcome
     _log(model, now_ns, outcome, delay_ns)
 
 
 @kernel
 def _meet(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_ns: int) -> None:
-    """Pass the probe in model.row through the scanner's link, answer it and add noise."""
+    """Pass the probe or part of a talk in model.row through the scanner's link, answer it and add noise to probes."""
+    if answer & _TALKED:
+        converse(model, frame, start, answer, now_ns)
+        return
     row = model.row
     waited_ns = link_delay_ns(model.numbers, model.settings, now_ns)
     if waited_ns < 0:
@@ -147,15 +159,20 @@ def _question(
     length: int,
     now_ns: int,
 ) -> int:
-    """Inspect one frame and return the answer of its target now to its sender; NO_PROBE if it is not a probe."""
+    """Inspect one frame and return the answer of its target now to its sender; NO_PROBE if it is not a probe.
+
+    Of a part of a talk it is the answer to its SYN, marked _TALKED; NO_PROBE if the port is not open any more.
+    """
     verdict = inspect(frame, start, captured, length, row)
     verdicts[verdict] += 1
-    if verdict != _PROBE:
+    if verdict not in (_PROBE, _TALK):
         return NO_PROBE
     model_ns = model_time_ns(now_ns, clock[s.REAL_NS], clock[s.MODEL_NS], clock[s.SPEED])
     answer = int64(answer_at(population, row[TARGET], row[NUMBER], model_ns))
     if answer > SILENT and is_hidden(population, settings[s.PLACE], settings[s.RUN], row[TARGET], row[NUMBER]):
-        return SILENT
+        answer = SILENT
+    if verdict == _TALK:
+        return answer | _TALKED if answer & WHAT_MASK in (ANSWERED, BOTH) else NO_PROBE
     return answer
 
 

@@ -28,6 +28,9 @@ from liveness.lab.model.responder.noise import noise
 from liveness.lab.model.responder.paths import is_lost
 from liveness.lab.model.responder.queue import schedule, take_slot
 from liveness.lab.model.responder.state import Model
+from liveness.lab.model.services.drawn import behaviour_of
+from liveness.lab.services.behaviours import Behaviour
+from liveness.lab.services.scripts import TARPIT_WINDOW
 from liveness.lab.twins import dispatch
 from liveness.mixing import mix64
 from liveness.packets import headers as hdr
@@ -39,6 +42,11 @@ RST_KIND: Final = int(Kind.RST)
 ANSWER_KIND: Final = int(Kind.ANSWER)
 PAYLOAD_KIND: Final = int(Kind.PAYLOAD)
 ERROR_KIND: Final = int(Kind.ERROR)
+CLOSED_KIND: Final = int(Kind.CLOSED)
+"""Of a reset after a SYN-ACK that was not lost: it ends a talk."""
+_ZERO_WINDOW: Final = int(Behaviour.ZERO_WINDOW)
+_TARPIT: Final = int(Behaviour.TARPIT)
+_USUAL_WINDOW: Final = 65160
 KIND_MASK: Final = 15
 PROBE_SHIFT: Final = 4
 
@@ -87,6 +95,34 @@ def latency_ns(model: Model, target: int) -> int:
 
 
 @kernel
+def _window(model: Model, answer: int) -> int:
+    """Return the window of the SYN-ACK to the probe in model.row."""
+    if answer & WHAT_MASK == BOTH:
+        return _USUAL_WINDOW
+    does = behaviour_of(model.population, model.row[TARGET], model.row[NUMBER])
+    return 0 if does == _ZERO_WINDOW else TARPIT_WINDOW if does == _TARPIT else _USUAL_WINDOW
+
+
+@kernel
+def enqueue(model: Model, slot: int, now_ns: int, due_ns: int) -> None:
+    """Queue the reply in a slot, which is complete, to be sent at `due_ns`, and by chance a duplicate of it."""
+    numbers, settings, stream = model.numbers, model.settings, model.stream
+    schedule(model.heads, model.tails, model.links, numbers, slot, now_ns, due_ns)
+    # A duplicate is a copy in a slot of its own; it is not recorded, since its target already is.
+    if chance(stream, settings[s.DUPLICATE]):
+        twin = take_slot(model.free, numbers)
+        if twin != s.NO_SLOT:
+            begin = slot * s.SLOT_BYTES
+            copy(model.frames, twin * s.SLOT_BYTES, model.frames, begin, begin + model.lengths[slot])
+            model.lengths[twin] = model.lengths[slot]
+            model.targets[twin] = model.targets[slot]
+            model.events[twin] = s.UNRECORDED
+            numbers[s.DUPLICATED] += 1
+            later_ns = exponential_ns(stream, settings[s.REORDERED_NS] + 1)
+            schedule(model.heads, model.tails, model.links, numbers, twin, now_ns, due_ns + later_ns)
+
+
+@kernel
 def _write(model: Model, slot: int, frame: NDArray[np.uint8], start: int, answer: int, kind: int) -> None:
     """Write the reply of one kind to the probe in model.row into a slot."""
     row, out, at = model.row, model.frames, slot * s.SLOT_BYTES
@@ -96,10 +132,10 @@ def _write(model: Model, slot: int, frame: NDArray[np.uint8], start: int, answer
         end = reply.echo_reply(out, at, frame, start, row, number)
     elif kind == SYN_ACK_KIND:
         flags = hdr.TCP_FLAG_SYN | hdr.TCP_FLAG_ACK
-        end = reply.segment(out, at, frame, start, row, flags, False, number)
-    elif kind == RST_KIND:
+        end = reply.segment(out, at, frame, start, row, flags, _window(model, answer), False, number)
+    elif kind in (RST_KIND, CLOSED_KIND):
         after_syn = answer & WHAT_MASK == BOTH
-        end = reply.segment(out, at, frame, start, row, hdr.TCP_FLAG_RST | hdr.TCP_FLAG_ACK, after_syn, number)
+        end = reply.segment(out, at, frame, start, row, hdr.TCP_FLAG_RST | hdr.TCP_FLAG_ACK, 0, after_syn, number)
     elif kind == ANSWER_KIND:
         end = reply.datagram(out, at, frame, start, row, number)
     elif kind == PAYLOAD_KIND:
@@ -116,29 +152,17 @@ def _write(model: Model, slot: int, frame: NDArray[np.uint8], start: int, answer
 @kernel
 def send(model: Model, frame: NDArray[np.uint8], start: int, answer: int, kind: int, now_ns: int, due_ns: int) -> bool:
     """Queue a reply to be sent at `due_ns`, or count it as lost; return whether it will be sent."""
-    row, numbers, settings, stream = model.row, model.numbers, model.settings, model.stream
+    row, settings, stream = model.row, model.settings, model.stream
     probe, target = row[NUMBER], row[TARGET]
     if is_lost(model.path_until_ns, model.path_bad, settings, stream, 1, target, now_ns):
         lose(model, probe, target, s.BY_REPLY)
         return False
-    slot = take_slot(model.free, numbers)
+    slot = take_slot(model.free, model.numbers)
     if slot == s.NO_SLOT:
         lose(model, probe, target, s.BY_QUEUE)
         return False
     _write(model, slot, frame, start, answer, kind)
-    schedule(model.heads, model.tails, model.links, numbers, slot, now_ns, due_ns)
-    # A duplicate is a copy in a slot of its own; it is not recorded, since its target already is.
-    if chance(stream, settings[s.DUPLICATE]):
-        twin = take_slot(model.free, numbers)
-        if twin != s.NO_SLOT:
-            begin = slot * s.SLOT_BYTES
-            copy(model.frames, twin * s.SLOT_BYTES, model.frames, begin, begin + model.lengths[slot])
-            model.lengths[twin] = model.lengths[slot]
-            model.targets[twin] = model.targets[slot]
-            model.events[twin] = s.UNRECORDED
-            numbers[s.DUPLICATED] += 1
-            later_ns = exponential_ns(stream, settings[s.REORDERED_NS] + 1)
-            schedule(model.heads, model.tails, model.links, numbers, twin, now_ns, due_ns + later_ns)
+    enqueue(model, slot, now_ns, due_ns)
     return True
 
 

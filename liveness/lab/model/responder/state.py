@@ -55,8 +55,8 @@ LOG_FIELDS: Final = np.dtype(
 REAL_NS, MODEL_NS, SPEED = 0, 1, 2
 
 # causes of loss; an event is probe << 4 | cause, or | kind of the reply that was sent
-BY_LINK, BY_PROBE, BY_REPLY, BY_LIMIT, BY_QUEUE = 0, 1, 2, 3, 4
-CAUSES: Final = ("link", "probe", "reply", "icmp-limit", "queue")
+BY_LINK, BY_PROBE, BY_REPLY, BY_LIMIT, BY_QUEUE, BY_REQUEST = 0, 1, 2, 3, 4, 5
+CAUSES: Final = ("link", "probe", "reply", "icmp-limit", "queue", "request")
 UNRECORDED: Final = 0xFF
 """The event of noise and of duplicates, which are not recorded."""
 

@@ -31,6 +31,10 @@ class Verdict(IntEnum):
     ICMP_TYPE = 22  # not an echo request, or code other than 0
     TRIAL = 23  # EtherType 0x88B5 (local experiments): a scanner tests its transport with it; not answered
     UDP_REQUEST = 24  # not what a correct scanner sends to this port
+    TALK = 25  # an acknowledgment of a SYN-ACK, with what a client of the port's protocol sends first
+    TALK_NUMBERS = 26  # it has no sequence or acknowledgment number of a connection that was opened
+    TALK_REQUEST = 27  # its data is not what a client of the port's protocol sends, or nobody talks on this port
+    TALK_WINDOW = 28  # it was sent although the SYN-ACK had a window of zero
 
     @property
     def label(self) -> str:
@@ -40,4 +44,4 @@ class Verdict(IntEnum):
     @property
     def malformed(self) -> bool:
         """Whether no correct scanner sends such a frame."""
-        return self > Verdict.OWN_ERROR and self != Verdict.TRIAL
+        return self > Verdict.OWN_ERROR and self not in (Verdict.TRIAL, Verdict.TALK)

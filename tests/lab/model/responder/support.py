@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
+from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from liveness.lab.model.population.answer import AT_ANSWERS, PROBES, row_of
@@ -46,6 +47,15 @@ CONSTANTS: Final[RunConstants] = build_constants(
 def probe_frame(probe: str, target: int, attempt: int = 0) -> bytes:
     """Return the frame that our scanner sends."""
     return finished_frame(CONSTANTS, [probe.name for probe in SENT].index(probe), attempt, target, NOW_NS)
+
+
+def talk_frame(syn: bytes, initial: int, data: bytes = b"", flags: str = "A") -> bytes:
+    """Return the segment that a client sends after a SYN-ACK whose sequence number is `initial`, built by scapy."""
+    sent = Ether(syn)
+    ports = {"sport": sent[TCP].sport, "dport": sent[TCP].dport, "window": 1460}
+    numbers = {"seq": (sent[TCP].seq + 1) % 2**32, "ack": (initial + 1) % 2**32}
+    frame = Ether(src=sent.src, dst=sent.dst) / IP(src=sent[IP].src, dst=sent[IP].dst, id=7, flags="DF")
+    return bytes(frame / TCP(**ports, **numbers, flags=flags) / data)
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from liveness.lab.model.population.answer import PROBES
+from liveness.lab.model.responder.numbers import initial_sequence
 from liveness.lab.model.responder.verdict import Verdict
 from liveness.probes.tcp import OPTIONS
 from tests.lab.model.responder.support import CONTROL_PORT, NOW_NS, FarEnd, probe_frame
@@ -79,6 +80,21 @@ def query(at: int, new: bytes) -> Callable[[Any], None]:
     return change
 
 
+def talk(data: bytes = b"", **fields: Any) -> Callable[[Any], None]:  # noqa: ANN401 - scapy
+    """Return a change of a SYN to what follows the SYN-ACK to it, with data, and then of some of its fields."""
+
+    def change(packet: Any) -> None:  # noqa: ANN401 - scapy
+        syn = packet[TCP].seq
+        theirs = (int(initial_sequence(syn, TARGET)) + 1) % 2**32
+        set_field(packet, TCP, flags="A", seq=(syn + 1) % 2**32, ack=theirs, options=[], **fields)
+        packet[TCP].add_payload(Raw(data))
+
+    return change
+
+
+GET = b"GET / HTTP/1.1\r\nHost: 20.5.6.7\r\n\r\n"
+HELLO = bytes.fromhex("16030100290100002503 03") + bytes(35)
+
 WRONG: list[tuple[str, Verdict, Callable[[Any], Any]]] = [
     ("tcp/80", Verdict.IP_HEADER, put(IP, ttl=0)),
     ("tcp/80", Verdict.IP_HEADER, put(IP, version=6)),
@@ -101,7 +117,31 @@ WRONG: list[tuple[str, Verdict, Callable[[Any], Any]]] = [
     ("tcp/22", Verdict.TCP_HEADER, put(TCP, dport=0)),
     ("tcp/22", Verdict.TCP_CHECKSUM, put(TCP, chksum=0x4321)),
     ("tcp/22", Verdict.TCP_FLAGS, put(TCP, flags="SA")),
-    ("tcp/22", Verdict.TCP_FLAGS, put(TCP, flags="A")),
+    ("tcp/22", Verdict.TCP_OPTIONS, put(TCP, flags="A")),
+    ("tcp/22", Verdict.TALK, talk()),  # the port is not open: nobody sends a SYN-ACK
+    ("tcp/80", Verdict.TALK, talk(GET)),
+    ("tcp/443", Verdict.TALK, talk(HELLO)),
+    ("tcp/22", Verdict.TALK_NUMBERS, put(TCP, flags="A", options=[])),
+    ("tcp/22", Verdict.TALK_NUMBERS, put(TCP, flags="PA", options=[], ack=7)),
+    ("tcp/22", Verdict.TCP_FIELDS, talk(window=0)),
+    ("tcp/22", Verdict.TCP_FIELDS, talk(urgptr=1)),
+    ("tcp/22", Verdict.TALK_REQUEST, talk(b"SSH-2.0-client\r\n")),
+    ("tcp/control", Verdict.TALK_REQUEST, talk()),
+    ("tcp/80", Verdict.TALK_REQUEST, talk()),
+    ("tcp/80", Verdict.TALK_REQUEST, talk(GET[:-1])),
+    ("tcp/80", Verdict.TALK_REQUEST, talk(GET + b"more\r\n\r\n")),
+    ("tcp/80", Verdict.TALK_REQUEST, talk(GET.replace(b"20.5.6.7", b"20.5.6.8"))),
+    ("tcp/80", Verdict.TALK_REQUEST, talk(GET.replace(b"20.5.6.7", b"20.5.6.07"))),
+    ("tcp/80", Verdict.TALK_REQUEST, talk(GET.replace(b"20.5.6.7", b"20.5.6"))),
+    ("tcp/80", Verdict.TALK_REQUEST, talk(GET.replace(b"20.5.6.7", b"20.5.6.7.1"))),
+    ("tcp/80", Verdict.TALK_REQUEST, talk(b"GET / HTTP/1.1\r\nHost: \r\n\r\n")),
+    ("tcp/80", Verdict.TALK_REQUEST, talk(HELLO)),
+    ("tcp/443", Verdict.TALK_REQUEST, talk(GET)),
+    ("tcp/443", Verdict.TALK_REQUEST, talk(HELLO[:-1])),
+    ("tcp/443", Verdict.TALK_REQUEST, talk(HELLO + b"1")),
+    ("tcp/443", Verdict.TALK_REQUEST, talk(b"\x15" + HELLO[1:])),
+    ("tcp/443", Verdict.TALK_REQUEST, talk(HELLO[:5] + b"\x02" + HELLO[6:])),
+    ("tcp/443", Verdict.TALK_REQUEST, talk(HELLO[:8] + b"\x24" + HELLO[9:])),
     ("tcp/22", Verdict.TCP_FLAGS, put(TCP, flags="SE")),
     ("tcp/22", Verdict.TCP_FLAGS, put(TCP, flags="")),
     ("tcp/22", Verdict.OWN_RESET, put(TCP, flags="R")),
@@ -151,7 +191,8 @@ def test_what_is_wrong_is_counted_as_that_and_not_answered(
 
 
 def test_every_reason_is_met() -> None:
-    met = {verdict for _, verdict, _ in WRONG} | {Verdict.PROBE, Verdict.TRUNCATED}
+    elsewhere = {Verdict.TALK_WINDOW}  # tests/lab/model/services/test_far_end.py
+    met = {verdict for _, verdict, _ in WRONG} | {Verdict.PROBE, Verdict.TRUNCATED} | elsewhere
     assert met == set(Verdict)
 
 

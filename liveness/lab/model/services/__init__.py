@@ -1,0 +1,1 @@
+"""What open ports of the model Internet do after the handshake."""
