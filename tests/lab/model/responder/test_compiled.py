@@ -58,8 +58,8 @@ def outcome(targets: list[int], opened: list[int]) -> dict[str, Any]:
         initial = int(initial_sequence(Ether(syn)[TCP].seq, target))
         data = f"GET / HTTP/1.1\r\nHost: {format_address(target)}\r\n\r\n" if probe in ("tcp/80", "tcp/7547") else ""
         for number, flags in enumerate(("A", "PA")):
-            frame = talk_frame(syn, initial, data.encode(), flags)
-            end.take(frame, later_ns + (2 * place + number) * 300_000)
+            segment = talk_frame(syn, initial, data.encode(), flags)
+            end.take(segment, later_ns + (2 * place + number) * 300_000)
     replies += end.due(later_ns + ALL_NS)
     return {
         "compiled": COMPILED,
