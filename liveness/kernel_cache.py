@@ -17,7 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from numba import __version__ as numba_version
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
+from numba.core.registry import cpu_target
 
 from liveness.kernel_parts import Packed, pack_part, unpack_part
 
@@ -144,7 +146,6 @@ class KernelCache:
 
     def __init__(self, caches: Path | None) -> None:
         self.caches = caches
-        self._digests: set[str] = set()
 
     def keep(self, dispatcher: "Kept", function: Any, defined_in: str | None = None) -> None:  # noqa: ANN401 - any function
         """Let a compiled function be looked for and kept here.
@@ -157,29 +158,36 @@ class KernelCache:
         if not path.is_file():
             return
         digest = source_digest(path)
-        self._digests.add(digest)
         folder = self.caches / _name(path).replace(os.sep, ".").removesuffix(".py")
         caches = (_cache_in(folder / digest, digest, kept) for kept in (_Wholes, _Parts))
         dispatcher.keep_in(*(cache(function) for cache in caches))
 
-    def needs_compiling(self) -> bool:
-        """Return whether the kernels imported so far are compiled here for the first time, and found here later."""
-        mark = self._mark()
+    def needs_compiling(self, name: str, load: Any) -> bool:  # noqa: ANN401 - any callable
+        """Return whether kernels are compiled here for the first time, and found here later.
+
+        They are those that the function `load` calls, whose file imports them. `name` tells them from others that it
+        calls another time.
+        """
+        mark = self._mark(name, load)
         return mark is not None and not mark.exists()
 
-    def mark_compiled(self) -> None:
-        """Note that the kernels imported so far lie here."""
-        mark = self._mark()
+    def mark_compiled(self, name: str, load: Any) -> None:  # noqa: ANN401 - as above
+        """Note that the kernels which `load` calls lie here."""
+        mark = self._mark(name, load)
         if mark is not None:
             with suppress(OSError):
-                mark.mkdir(parents=True, exist_ok=True)
+                mark.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _trim(mark.parent)
 
-    def _mark(self) -> Path | None:
+    def _mark(self, name: str, load: Any) -> Path | None:  # noqa: ANN401 - as above
         if self.caches is None:
             return None
-        whole = hashlib.sha256("\n".join(sorted(self._digests)).encode()).hexdigest()[:16]
-        return self.caches / COMPILED_MARKS / whole
+        while isinstance(load, functools.partial):
+            load = load.func
+        sources = source_digest(Path(load.__code__.co_filename))
+        machine = repr((sources, numba_version, cpu_target.target_context.codegen().magic_tuple()))
+        folder = "-".join(_WORD.findall(name))
+        return self.caches / COMPILED_MARKS / folder / hashlib.sha256(machine.encode()).hexdigest()[:16]
 
 
 class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]

@@ -1,14 +1,17 @@
 """Owns how a kernel is compiled: whole where Python calls it, as a part where another kernel does."""
 
 from collections.abc import Callable
+from types import ModuleType, TracebackType
 from typing import Any, Final
 
-from numba.core import sigutils
+import numpy as np
+from numba.core import event, sigutils
 from numba.core.caching import NullCache
 from numba.core.compiler import Compiler, CompileResult, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined]
 from numba.core.registry import CPUDispatcher
+from numpy.typing import NDArray
 
 from liveness.kernel_parts import PartLibrary, enter_part
 
@@ -73,6 +76,27 @@ class KernelDispatcher(CPUDispatcher):  # type: ignore[misc]  # Numba has no typ
         """Look into the caches no more."""
         self.keep_in(NullCache(), NullCache())
 
+    @property
+    def called_kernels(self) -> set["KernelDispatcher"]:
+        """All kernels that this one calls, directly or not, itself included."""
+        found, waiting = {self}, [self]
+        while waiting:
+            function = waiting.pop().py_func
+            cells = [cell.cell_contents for cell in function.__closure__ or ()]
+            names = function.__code__.co_names
+            named = [function.__globals__.get(name) for name in names]
+            modules = [each for each in named if isinstance(each, ModuleType)]
+            attributes = [getattr(module, name, None) for module in modules for name in names]
+            new = {each for each in (*cells, *named, *attributes) if isinstance(each, KernelDispatcher)} - found
+            found |= new
+            waiting += new
+        return found
+
+    @property
+    def compiles_part(self) -> bool:
+        """Whether what is compiled now is to be a part."""
+        return bool(self._compiler.as_part)
+
     def get_call_template(self, args: Any, kws: Any) -> Any:  # noqa: ANN401 - Numba's types
         """Return how Numba types a call of this kernel in another one, which has it as a part."""
         with global_compiler_lock:
@@ -115,3 +139,41 @@ def _set_environments(result: CompileResult) -> None:
     codegen = result.codegen
     for environment in result._find_referenced_environments():  # noqa: SLF001 - Numba has no other way to them
         codegen.set_env(environment.env_name, environment)
+
+
+class CompiledKernels(event.Listener):  # type: ignore[misc]
+    """Count of the kernels that this process compiles, and of those that it knows it will need, while it is entered.
+
+    `counts` has both. The second one grows whenever a kernel is called from Python: all that it calls is then known.
+    """
+
+    def __init__(self, counts: NDArray[np.int64]) -> None:
+        self._counts = counts
+        self._done: set[KernelDispatcher] = set()
+        self._known: set[KernelDispatcher] = set()
+
+    def __enter__(self) -> None:
+        event.register("numba:compile", self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        event.unregister("numba:compile", self)
+
+    def on_start(self, event: Any) -> None:  # noqa: ANN401 - Numba's types
+        """Note what a kernel will need that is compiled whole now."""
+        kernel = event.data["dispatcher"]
+        if isinstance(kernel, KernelDispatcher) and not kernel.compiles_part:
+            self._known |= kernel.called_kernels
+            self._count()
+
+    def on_end(self, event: Any) -> None:  # noqa: ANN401 - Numba's types
+        """Note what is compiled: one part, or a whole with all parts, of which the cache may have had some."""
+        kernel = event.data["dispatcher"]
+        if isinstance(kernel, KernelDispatcher):
+            self._done |= {kernel} if kernel.compiles_part else kernel.called_kernels
+            self._known |= self._done
+            self._count()
+
+    def _count(self) -> None:
+        self._counts[:] = len(self._done), len(self._known)

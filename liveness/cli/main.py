@@ -15,11 +15,12 @@ from typing import Final, NoReturn
 import click
 
 from liveness import log
-from liveness.cli import messages
+from liveness.cli import compiling, messages
 from liveness.cli.interrupts import EXIT_CODE, interrupts
 from liveness.cli.mistakes import line_of, no_command
 from liveness.cli.streams import OutputError, take_streams
 from liveness.errors import ConfigWarning, LivenessError, explain
+from liveness.system import compile_display
 from liveness.version import __version__
 
 PROGRAM = "liveness"
@@ -110,6 +111,7 @@ def run() -> None:
     """Run the command line and exit with the exit code of the result."""
     take_streams()
     messages.install()
+    compile_display.show_on(compiling.show)
     interrupts.install()
     warnings.showwarning = partial(_show_warning, warnings.showwarning)
     warnings.simplefilter("always", ConfigWarning)

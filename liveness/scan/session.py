@@ -10,7 +10,6 @@ from typing import Final
 from liveness.clock import utc_now
 from liveness.config.model import Config, TargetLists
 from liveness.errors import UsageError
-from liveness.kernel import mark_compiled, needs_compiling
 from liveness.net.ephemeral import warning
 from liveness.net.links import in_lab
 from liveness.net.path.finding import AUTO, find_path
@@ -38,8 +37,8 @@ from liveness.scan.talk import talker
 from liveness.scan.talk.path import TalkPath, open_talk_path
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.system.child import run_in_child
 from liveness.system.clock_offset import ClockReading, read_clock
+from liveness.system.warming import Step, load_kernels
 
 REPLY_ICMP_TYPES: Final = (ICMP_ECHO_REPLY, *ERROR_TYPES)
 
@@ -106,19 +105,23 @@ def _check_mtu(constants: RunConstants, path: Path) -> None:
         )
 
 
-def _warm_up(plan: Plan, constants: RunConstants) -> None:
-    """Compile or load all kernels before a ring is open, because a ring would fill up meanwhile.
+def kernel_steps(plan: Plan, constants: RunConstants) -> list[Step]:
+    """Return the steps in which the kernels of a plan are loaded, the largest first."""
+    steps = [
+        Step("receiving", partial(receiver.warm_up_matching, plan, constants)),
+        Step(f"sending {type(plan.order).__name__}", partial(sender.warm_up, plan, constants)),
+    ]
+    if plan.talks:
+        steps.append(Step("talking", partial(talker.warm_up, plan, constants)))
+    for kind in plan.sinks:
+        talks = " of talks" if plan.talks else ""
+        steps.append(Step(f"sink {type(kind).__name__}{talks}", partial(type(kind).warm_up, kind, plan)))
+    return steps
 
-    If they are not in the cache yet, child processes compile them. The memory of the compiler is freed when these end,
-    so that the processes of a long scan stay small.
-    """
-    parts = (sender.warm_up, receiver.warm_up, talker.warm_up)
-    if needs_compiling():
-        for part in parts:
-            run_in_child(partial(part, plan, constants))
-        mark_compiled()
-    for part in parts:
-        part(plan, constants)
+
+def _warm_up(plan: Plan, constants: RunConstants) -> None:
+    """Load all kernels before a ring is open, because a ring would fill up meanwhile."""
+    load_kernels(kernel_steps(plan, constants))
 
 
 def compile_kernels() -> None:

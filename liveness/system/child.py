@@ -4,6 +4,7 @@ import ctypes
 import gc
 import os
 import pickle
+import select
 import signal
 import sys
 import traceback
@@ -18,6 +19,8 @@ R = TypeVar("R")
 
 PR_SET_PDEATHSIG = 1
 PR_GET_PDEATHSIG = 2
+WAIT_S = 0.2
+"""Between two calls of a function while children are waited for."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -78,12 +81,17 @@ def run_in_child(function: Callable[[], R]) -> R:
     return run_in_children([function])[0]
 
 
-def run_in_children(functions: Iterable[Callable[[], R]]) -> list[R]:
+def run_in_children(functions: Iterable[Callable[[], R]], while_waiting: Callable[[], None] | None = None) -> list[R]:
     """Run each function in a forked child of its own, all at once, and return their results in the same order.
 
-    See `run_in_child`. If several fail, the exception of the first one is raised, when all have ended.
+    See `run_in_child`. If several fail, the exception of the first one is raised, when all have ended. Until then
+    `while_waiting` is called several times a second.
     """
     started = [_start(function) for function in functions]
+    if while_waiting is not None:
+        for _, reader in started:
+            while not select.select([reader], [], [], WAIT_S)[0]:
+                while_waiting()
     answers = [_receive(pid, reader) for pid, reader in started]
     for failed, value in answers:
         if failed:

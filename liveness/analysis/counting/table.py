@@ -72,8 +72,10 @@ def merge(source: Table, target: Table) -> None:
             state[word, 0] = source.slots[slot, 1 + word]
         at = place_of(target.slots, state, 0)
         if target.slots[at, 0] == 0:
-            target.slots[at] = source.slots[slot]
-            target.views[at] = source.views[slot]
+            for column in range(words + 1):  # an assignment of rows would bring its error message, which compiles long
+                target.slots[at, column] = source.slots[slot, column]
+            for view in range(source.views.shape[1]):
+                target.views[at, view] = source.views[slot, view]
             target.taken[target.used[0]] = at
             target.used[0] += 1
         else:

@@ -210,6 +210,13 @@ class Receiver:
 
 def warm_up(plan: Plan, constants: RunConstants) -> None:
     """Compile the kernels of receiving or load them from the cache, so that the ring does not fill meanwhile."""
+    warm_up_matching(plan, constants)
+    for kind in plan.sinks:
+        kind.warm_up(plan)
+
+
+def warm_up_matching(plan: Plan, constants: RunConstants) -> None:
+    """Compile the kernels that match packets, or load them from the cache; those of the sinks are theirs."""
     frame = bytes(constants.templates[0].tobytes()[: constants.lengths[0]])
     block = pack_block([(time.time_ns(), frame)])
     packet_count(block)
@@ -226,6 +233,4 @@ def warm_up(plan: Plan, constants: RunConstants) -> None:
         np.zeros(FIELDS, np.int64),
     )
     add_ethernet(block)
-    for kind in plan.sinks:
-        kind.warm_up(plan)
     fence()

@@ -1,0 +1,75 @@
+"""Owns loading the kernels of a command before it needs them: what no cache has yet, child processes compile at once.
+
+The compiler's memory is freed when a child ends, so that the processes of a long scan stay small, and a machine with
+several processors compiles several parts of a command at the same time.
+"""
+
+import mmap
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import mark_compiled, needs_compiling
+from liveness.kernel_compiler import CompiledKernels
+from liveness.system import child, compile_display
+
+_MOST_STEPS: Final = 255
+"""The number of a step is a byte in the pipe of those to do."""
+
+
+class Step(NamedTuple):
+    """A part of a command whose kernels are loaded together."""
+
+    name: str
+    """What it loads: the same name always stands for the same kernels, compiled for the same types."""
+    load: Callable[[], Any]
+    """Calls the kernels with arguments that change nothing."""
+
+
+def load_kernels(steps: Sequence[Step]) -> None:
+    """Load the kernels of all steps, after child processes have compiled those that are not in the cache yet.
+
+    How far they are is shown on a terminal. The largest steps should come first. Raises what a step raises.
+    """
+    compile_kernels(steps)
+    for step in steps:
+        step.load()
+
+
+def compile_kernels(steps: Iterable[Step]) -> None:
+    """Compile what no cache has yet of the kernels of some steps; this process does not load them."""
+    missing = [step for step in steps if needs_compiling(step.name, step.load)]
+    if not missing:
+        return
+    if len(missing) > _MOST_STEPS:
+        raise ValueError(f"{len(missing)} steps at once, at most {_MOST_STEPS}")
+    memory = mmap.mmap(-1, 16 * len(missing))  # shared with the children
+    counts = np.frombuffer(memory, np.int64).reshape(-1, 2)
+    waiting, to_do = os.pipe()
+    os.write(to_do, bytes(range(len(missing))))
+    os.close(to_do)
+    workers = min(len(missing), len(os.sched_getaffinity(0)))
+    try:
+        child.run_in_children([partial(_work, missing, waiting, counts)] * workers, partial(_show, counts))
+        _show(counts)
+    finally:
+        os.close(waiting)
+        compile_display.clear()
+    for step in missing:
+        mark_compiled(step.name, step.load)
+
+
+def _work(steps: Sequence[Step], waiting: int, counts: NDArray[np.int64]) -> None:
+    """Compile one step after the other, until none is waiting. Runs in a child process."""
+    while number := os.read(waiting, 1):
+        with CompiledKernels(counts[number[0]]):
+            steps[number[0]].load()
+
+
+def _show(counts: NDArray[np.int64]) -> None:
+    done, known = counts.sum(axis=0)
+    compile_display.show(int(done), int(known))

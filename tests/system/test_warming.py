@@ -1,0 +1,134 @@
+"""Kernels that child processes compile ahead, several at once, and how far they are."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liveness.cli import compiling
+from liveness.cli.messages import people
+from liveness.kernel import COMPILED
+from liveness.log import NOTICE
+
+KERNELS = """
+from liveness.kernel import kernel
+
+@kernel
+def half(number):
+    return number // 2
+
+@kernel
+def quarter(number):
+    return half(half(number))
+
+@kernel
+def third(number):
+    return number // 3
+
+def load_quarter():
+    assert quarter(8) == 2
+
+def load_third():
+    assert third(9) == 3
+
+def fail():
+    load_third()
+    raise RuntimeError("no such step")
+"""
+LOAD = """
+import many_kernels as many
+from liveness.kernel import needs_compiling
+from liveness.system import compile_display
+from liveness.system.warming import Step, load_kernels
+
+shown = []
+compile_display.show_on(shown.append)
+steps = [Step("quarters", many.load_quarter), Step("thirds", many.load_third)]
+load_kernels(steps)
+print(shown[-2:])
+for kernel in (many.quarter, many.half, many.third):
+    print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
+shown.clear()
+load_kernels(steps)
+print(shown)
+"""
+FAIL = """
+import many_kernels as many
+from liveness.kernel import needs_compiling
+from liveness.system.warming import Step, compile_kernels
+
+for _ in range(2):
+    try:
+        compile_kernels([Step("failing", many.fail)])
+    except RuntimeError as error:
+        print(error, needs_compiling("failing", many.fail))
+"""
+
+
+def run_code(folder: Path, code: str, **environment: str) -> list[str]:
+    """Run code that uses KERNELS in a process of its own, and return the lines that it prints."""
+    (folder / "many_kernels.py").write_text(KERNELS)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache"), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_children_compile_what_this_process_then_loads(tmp_path: Path) -> None:
+    """The first time the count ends with all three; `half` is a part, which this process does not even load."""
+    first, again = run_code(tmp_path, LOAD), run_code(tmp_path, LOAD)
+    assert first == ["['compiling kernels, once: 3 of 3', '']", "1 0", "0 0", "1 0", "[]"]
+    assert again == ["[]", "1 0", "0 0", "1 0", "[]"]
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_a_changed_source_is_compiled_ahead_again(tmp_path: Path) -> None:
+    ask = LOAD.replace("load_kernels(steps)\nprint", "print(needs_compiling(*steps[0]))\nprint", 1)
+    assert run_code(tmp_path, ask)[0] == "True"
+    assert run_code(tmp_path, ask)[0] == "False"
+    (tmp_path / "changed").mkdir()
+    (tmp_path / "changed" / "many_kernels.py").write_text(f"{KERNELS}\n# a change\n")
+    assert run_code(tmp_path, ask, PYTHONPATH=str(tmp_path / "changed"))[0] == "True"
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_a_step_that_fails_is_reported_and_tried_again(tmp_path: Path) -> None:
+    assert run_code(tmp_path, FAIL) == ["no such step True"] * 2
+
+
+def test_without_compiling_or_a_cache_each_step_is_done_here(tmp_path: Path) -> None:
+    code = LOAD.split("print(shown[-2:])", maxsplit=1)[0] + "print(shown)"
+    assert run_code(tmp_path, code, NUMBA_DISABLE_JIT="1") == ["[]"]
+
+
+class Terminal(io.StringIO):
+    """Standard error on a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_only_a_terminal_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        monkeypatch.setattr(sys, "stderr", stream)
+        compiling.show("compiling kernels, once: 1 of 2")
+        compiling.show("")
+    assert terminal.getvalue() == "\r\x1b[Kliveness: compiling kernels, once: 1 of 2\r\x1b[K"
+    assert pipe.getvalue() == ""
+
+
+def test_a_quiet_command_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(people, "level", NOTICE)
+    compiling.show("compiling kernels, once: 1 of 2")
+    assert terminal.getvalue() == ""
