@@ -12,6 +12,10 @@ SELECT probe, kind || coalesce('-' || icmp_type || '-' || icmp_code, '') AS repl
     count(DISTINCT source_number) AS sources
 FROM replies GROUP BY probe, kind, icmp_type, icmp_code ORDER BY probe, kind, icmp_type, icmp_code
 """
+BY_PROTOCOL: Final = """
+SELECT probe, protocol, count(*) AS messages, count(DISTINCT target_number) AS targets
+FROM replies WHERE protocol IS NOT NULL GROUP BY probe, protocol ORDER BY probe, messages DESC, protocol
+"""
 SPAN: Final = "SELECT count(*) AS replies, min(time) AS first, max(time) AS last FROM replies"
 RTT: Final = """
 SELECT probe, count(*) AS replies, min(rtt_ms) AS min, quantile_cont(rtt_ms, 0.25) AS p25, median(rtt_ms) AS median,
@@ -25,13 +29,14 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LogSummary:
-    """What a log has: numbers of messages by probe and kind of reply, and quantiles of round-trip times in ms."""
+    """What a log has: messages by probe and kind of reply, quantiles of round-trip times in ms, protocols of data."""
 
     replies: int
     first: Any
     last: Any
     by_kind: Sequence[Row]
     rtt_ms: Sequence[Row]
+    protocols: Sequence[Row] = ()
 
     def document(self, path: str) -> Row:
         """Return the summary as a JSON document."""
@@ -42,13 +47,15 @@ class LogSummary:
             "last": self.last,
             "replies": self.by_kind,
             "rtt_ms": self.rtt_ms,
+            **({"protocols": self.protocols} if self.protocols else {}),
         }
 
 
 def summarised(table: ReplyTable) -> LogSummary:
     """Return the summary of a log."""
     (span,) = _objects(table, SPAN)
-    return LogSummary(span["replies"], span["first"], span["last"], _objects(table, BY_KIND), _objects(table, RTT))
+    by_kind, rtt_ms, protocols = (_objects(table, query) for query in (BY_KIND, RTT, BY_PROTOCOL))
+    return LogSummary(span["replies"], span["first"], span["last"], by_kind, rtt_ms, protocols)
 
 
 def _objects(table: ReplyTable, query: str) -> list[Row]:

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from liveness.applications.fingerprints.table import NAMES
+from liveness.replies import NO_DATA
 from liveness.replylog.runlog import RunLog
 from tests.cli.support import assert_one_line, liveness
 from tests.replylog.replies import PROBES, replies, rows, shown
@@ -143,3 +145,28 @@ def test_nothing_is_left_behind(log: Path, tmp_path: Path) -> None:
     assert liveness("replies", log, "--sql", "SELECT * FROM replies ORDER BY random()", "--csv", cwd=tmp_path).code == 0
     assert sorted(log.rglob("*")) == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_summary_has_the_protocols_of_data(tmp_path: Path) -> None:
+    """Of a run that talked to services; other logs have no such table."""
+    batch, ssh, tls = replies(5), NAMES.index("ssh"), NAMES.index("tls")
+    batch["probe"], batch["target"] = PROBES.index("tcp/443"), [1, 1, 2, 3, 4]
+    made = RunLog(tmp_path, "parquet", PROBES, first_bytes=9)
+    protocols = np.array([tls, tls, ssh, 0, NO_DATA], np.uint8)
+    lengths, data = np.array([9, 9, 9, 9, 0], np.uint16), np.frombuffer(b"SSH\x1b[2J\xff\n" * 5, np.uint8).reshape(5, 9)
+    made.replies(batch, (protocols, lengths, data))
+    made.close()
+    made.wait()
+    lines = [line.split() for line in liveness("replies", tmp_path).out.splitlines()]
+    (place,) = [at for at, line in enumerate(lines) if line == ["probe", "protocol", "messages", "targets"]]
+    expected = [("tls", 2, 1), ("ssh", 1, 1), ("unknown", 1, 1)]
+    assert lines[place + 2 : place + 5] == [["tcp/443", *map(str, row)] for row in expected]
+    document = json.loads(liveness("replies", tmp_path, "--json").out)
+    assert [tuple(row.values()) for row in document["protocols"]] == [("tcp/443", *row) for row in expected]
+    shown = liveness("replies", tmp_path, "--csv", "--sql", "SELECT data FROM replies WHERE data IS NOT NULL LIMIT 1")
+    assert shown.out == "data\nSSH\\x1B[2J\\xFF\\x0A\n"
+
+
+def test_a_log_without_talks_has_no_protocols(log: Path) -> None:
+    assert "protocol" not in liveness("replies", log).out
+    assert "protocols" not in json.loads(liveness("replies", log, "--json").out)

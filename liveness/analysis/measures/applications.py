@@ -29,7 +29,7 @@ class PortTalks:
     closed: Annotated[int, Formula("an RST or FIN after our request, and no data")]
     mute: Annotated[int, Formula("nothing after our request and its repeat")]
     acked: Annotated[int, Formula("an acknowledgment of the request, and no data")]
-    payload: Annotated[int, Formula("data of another protocol")]
+    payload: Annotated[int, Formula("other data")]
     answer: Annotated[int, Formula("data of the port's protocol")]
     protocols: Mapping[str, int] | None = None
     """Addresses of `payload` and `answer` by protocol; None if that is not known, as for a part of the targets."""

@@ -11,7 +11,7 @@ QUANTILES = ("min", "p25", "median", "p75", "p90", "p99", "max")
 
 
 def reply_tables(summary: LogSummary) -> Iterator[Table]:
-    """Yield replies by probe and kind, and quantiles of round-trip times by probe."""
+    """Yield replies by probe and kind, protocols of data if any, and quantiles of round-trip times by probe."""
     yield Table(
         "replies",
         "Replies",
@@ -19,6 +19,17 @@ def reply_tables(summary: LogSummary) -> Iterator[Table]:
         [(one_line(row["probe"]), one_line(row["reply"]), *(row[name] for name in COUNTS)) for row in summary.by_kind],
         ["messages: packets; targets and sources: distinct addresses."],
     )
+    if summary.protocols:
+        yield Table(
+            "protocols",
+            "Protocols of TCP services",
+            (Column("probe"), Column("protocol"), Column("messages", "messages"), Column("targets", "targets")),
+            [
+                (one_line(row["probe"]), one_line(row["protocol"]), row["messages"], row["targets"])
+                for row in summary.protocols
+            ],
+            ["messages: segments with data; targets: distinct addresses."],
+        )
     yield Table(
         "rtt",
         "Round-trip times in ms, where known",
