@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from liveness.errors import explain
@@ -20,15 +21,20 @@ R = TypeVar("R")
 EXIT_WITHIN_S: Final = 10.0
 """Time for a child to exit after it has sent its result; then it is killed."""
 POLL_S: Final = 0.01
+NAME_FILE: Final = Path("/proc/self/comm")
+LONGEST_NAME: Final = 15
+"""Characters of a process' name that the kernel keeps."""
 
 _FORK = multiprocessing.get_context("fork")  # children inherit rings and shared memory, which are opened before
 
 
 def _child_main(
-    function: Callable[[], R], answer: Connection, parent: int, core: int | None, keep: Sequence[int] | None
+    name: str, function: Callable[[], R], answer: Connection, parent: int, core: int | None, keep: Sequence[int] | None
 ) -> None:
     leave_inherited_objects()
     die_with_parent(parent)
+    with suppress(OSError):  # /proc is not mounted: the child keeps the name of its parent
+        NAME_FILE.write_text(name[:LONGEST_NAME])
     if keep is not None:
         close_all_but((0, 1, 2, answer.fileno(), *keep))
     if core is not None:
@@ -57,7 +63,7 @@ class Child(Generic[R]):
     ) -> None:
         self.name = name
         self._answer, writer = _FORK.Pipe(duplex=False)
-        arguments = (function, writer, os.getpid(), core, keep)
+        arguments = (name, function, writer, os.getpid(), core, keep)
         self._process = _FORK.Process(target=_child_main, args=arguments, name=name, daemon=True)
         try:
             self._process.start()

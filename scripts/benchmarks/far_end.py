@@ -45,27 +45,27 @@ def far_end(owned_bits: int) -> Iterator[None]:
 
     No packet is sent but probes, replies and what either kernel answers: neighbours are fixed, IPv6 is off.
     """
-    _quiet()
+    quiet()
     with spawn_namespace() as peer, IPRoute() as netlink:
         netlink.link("add", ifname=LAB_MARKER, kind="veth", peer="marker")  # private addresses may be probed in labs
         peer_end = {"ifname": FAR, "net_ns_pid": peer.pid, "address": FAR_MAC}
-        peer.run(_quiet)
+        peer.run(quiet)
         netlink.link("add", ifname=NEAR, kind="veth", address=NEAR_MAC, peer=peer_end)
-        _address(NEAR, NEAR_ADDRESS, FAR_ADDRESS, FAR_MAC)
+        address_end(NEAR, NEAR_ADDRESS, FAR_ADDRESS, FAR_MAC)
         netlink.route("add", dst="0.0.0.0/0", gateway=FAR_ADDRESS)
         peer.run(lambda: _build(owned_bits))
         with _listener(peer):
             yield
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Set a namespace up before it has links: no limits on ICMP, no neighbour discovery of IPv6."""
     set_sysctls(COMMON_SYSCTLS)
     if (SYSCTLS / "ipv6").exists():
         set_sysctls(QUIET_IPV6)
 
 
-def _address(name: str, own: str, other: str, other_mac: str) -> None:
+def address_end(name: str, own: str, other: str, other_mac: str) -> None:
     """Bring an end of the link up, its address and its only neighbour fixed."""
     finish_checksums(name)
     with IPRoute() as netlink:
@@ -77,7 +77,7 @@ def _address(name: str, own: str, other: str, other_mac: str) -> None:
 
 def _build(owned_bits: int) -> None:
     """In the far namespace: own the first targets, drop all others without a word."""
-    _address(FAR, FAR_ADDRESS, NEAR_ADDRESS, NEAR_MAC)
+    address_end(FAR, FAR_ADDRESS, NEAR_ADDRESS, NEAR_MAC)
     with IPRoute() as netlink:
         owned = f"{format_address(TARGETS)}/{32 - owned_bits}"
         netlink.route("add", dst=owned, type="local", scope="host", table=LOCAL_TABLE, oif=LOOPBACK)

@@ -20,6 +20,7 @@ from scripts.benchmarks import (
     scan,
     sets,
     survey,
+    talk,
     tx,
 )
 
@@ -48,5 +49,6 @@ for module in (
     kernels,
     survey,
     across,
+    talk,
 ):
     group.add_command(module.command)

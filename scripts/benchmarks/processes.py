@@ -28,6 +28,16 @@ def usage_of(pid: int, words: tuple[str, ...]) -> Usage:
     return Usage(len(found), sum(times), sum(_pss_kib(entry) for entry in found))
 
 
+def named_usage(pid: int, words: tuple[str, ...]) -> dict[str, Usage]:
+    """Return the usage of the same processes by their names, such as `receiver 0`."""
+    wanted = "\0".join((*words, "")).encode()
+    found: dict[str, Usage] = {}
+    for entry in descendants(pid):
+        if _read(entry, "cmdline").endswith(wanted):
+            found[_read(entry, "comm").decode().strip()] = Usage(1, _cpu_s(entry), _pss_kib(entry))
+    return found
+
+
 def descendants(pid: int) -> list[int]:
     """Return a process and all processes below it."""
     found = [pid]

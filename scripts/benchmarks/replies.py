@@ -69,12 +69,12 @@ def make_pool(plan: Plan, constants: RunConstants, count: int, seed: int = 1) ->
             mix = MIX[plan.probes[probe].method]
             shapes = random.choice(np.array(list(mix)), size=len(rows), p=list(mix.values()))
             attempt = (begin // CHUNK) % plan.attempts
-            sent = _probe_frames(constants, probe, attempt, targets[rows])
+            sent = probe_frames(constants, probe, attempt, targets[rows])
             make_replies(sent, int(constants.lengths[probe]), shapes, rows, pool.wrong, pool.frames, pool.lengths)
     return pool
 
 
-def _probe_frames(constants: RunConstants, probe: int, attempt: int, targets: NDArray[np.uint32]) -> NDArray[np.uint8]:
+def probe_frames(constants: RunConstants, probe: int, attempt: int, targets: NDArray[np.uint32]) -> NDArray[np.uint8]:
     """Return the frames of one probe to many targets, a row each."""
     frames = np.repeat(constants.templates[probe : probe + 1].view(np.uint8), len(targets), axis=0)
     if len(targets) == 0:
@@ -87,7 +87,7 @@ def _probe_frames(constants: RunConstants, probe: int, attempt: int, targets: ND
 
 
 @kernel
-def _put(frame: NDArray[np.uint8], at: int, source: NDArray[np.uint8], begin: int, end: int) -> int:
+def put(frame: NDArray[np.uint8], at: int, source: NDArray[np.uint8], begin: int, end: int) -> int:
     """Copy source[begin:end] to frame[at:] and return where it ends there."""
     for i in range(begin, end):
         frame[at + i - begin] = source[i]
@@ -95,9 +95,10 @@ def _put(frame: NDArray[np.uint8], at: int, source: NDArray[np.uint8], begin: in
 
 
 @kernel
-def _swap_ports(reply: NDArray[np.uint8], probe: NDArray[np.uint8]) -> None:
-    _put(reply, TRANSPORT_AT, probe, TRANSPORT_AT + 2, TRANSPORT_AT + 4)
-    _put(reply, TRANSPORT_AT + 2, probe, TRANSPORT_AT, TRANSPORT_AT + 2)
+def swap_ports(reply: NDArray[np.uint8], probe: NDArray[np.uint8]) -> None:
+    """Write the ports of a probe, the other way round."""
+    put(reply, TRANSPORT_AT, probe, TRANSPORT_AT + 2, TRANSPORT_AT + 4)
+    put(reply, TRANSPORT_AT + 2, probe, TRANSPORT_AT, TRANSPORT_AT + 2)
 
 
 @kernel
@@ -105,28 +106,28 @@ def _put_segment(reply: NDArray[np.uint8], probe: NDArray[np.uint8], shape: int)
     """Write a SYN-ACK with an MSS, or an RST with ACK; return where it ends."""
     at = TRANSPORT_AT
     sequence = read_be32(probe, at + hdr.TCP_SEQUENCE)
-    _swap_ports(reply, probe)
+    swap_ports(reply, probe)
     put_be32(reply, at + hdr.TCP_SEQUENCE, sequence ^ 0x5BD1E995 if shape == SYN_ACK else 0)
     put_be32(reply, at + hdr.TCP_ACKNOWLEDGMENT, (sequence + 1) & 0xFFFFFFFF)
     options = len(_MSS) if shape == SYN_ACK else 0
     reply[at + hdr.TCP_DATA_OFFSET] = (hdr.TCP_MIN_LENGTH + options) << 2
     reply[at + hdr.TCP_FLAGS] = hdr.TCP_FLAG_ACK | (hdr.TCP_FLAG_SYN if shape == SYN_ACK else hdr.TCP_FLAG_RST)
-    return _put(reply, at + hdr.TCP_MIN_LENGTH, _MSS, 0, options)
+    return put(reply, at + hdr.TCP_MIN_LENGTH, _MSS, 0, options)
 
 
 @kernel
 def _put_datagram(reply: NDArray[np.uint8], probe: NDArray[np.uint8], length: int, shape: int) -> int:
     """Write an answer with one record, or a time server's; return where it ends."""
-    _swap_ports(reply, probe)
+    swap_ports(reply, probe)
     at = TRANSPORT_AT + hdr.UDP_LENGTH
     if shape == DNS_ANSWER:
-        end = _put(reply, at, probe, at, length)
+        end = put(reply, at, probe, at, length)
         put_be16(reply, at + 2, 0x8180)  # a response, recursion desired and available
         put_be16(reply, at + 6, 1)  # one answer
-        end = _put(reply, end, _DNS_RECORD, 0, len(_DNS_RECORD))
+        end = put(reply, end, _DNS_RECORD, 0, len(_DNS_RECORD))
     else:
-        _put(reply, at, _NTP_HEAD, 0, len(_NTP_HEAD))
-        _put(reply, at + 24, probe, at + 40, at + 48)  # their originate timestamp is our transmit timestamp
+        put(reply, at, _NTP_HEAD, 0, len(_NTP_HEAD))
+        put(reply, at + 24, probe, at + 40, at + 48)  # their originate timestamp is our transmit timestamp
         end = at + 48
     put_be16(reply, TRANSPORT_AT + hdr.UDP_LENGTH_FIELD, end - TRANSPORT_AT)
     return end
@@ -139,22 +140,22 @@ def _put_error(reply: NDArray[np.uint8], probe: NDArray[np.uint8], length: int, 
     reply[TRANSPORT_AT + 1] = 3 if shape in (PORT_UNREACHABLE, PORT_UNREACHABLE_28) else 1
     whole = shape in (PORT_UNREACHABLE, HOST_UNREACHABLE)
     quoted = length if whole else TRANSPORT_AT + hdr.QUOTE_MIN_LENGTH
-    return _put(reply, TRANSPORT_AT + hdr.ICMP_LENGTH, probe, hdr.ETHERNET_LENGTH, quoted)
+    return put(reply, TRANSPORT_AT + hdr.ICMP_LENGTH, probe, hdr.ETHERNET_LENGTH, quoted)
 
 
 @kernel
-def _finish(reply: NDArray[np.uint8], probe: NDArray[np.uint8], protocol: int, end: int) -> None:
+def finish(reply: NDArray[np.uint8], probe: NDArray[np.uint8], protocol: int, end: int) -> None:
     """Write Ethernet and IP headers back to who sent the probe, and the checksums of a reply that ends at `end`."""
-    _put(reply, 0, probe, 6, 12)
-    _put(reply, 6, probe, 0, 6)
+    put(reply, 0, probe, 6, 12)
+    put(reply, 6, probe, 0, 6)
     put_be16(reply, hdr.ETHERTYPE_OFFSET, hdr.ETHERTYPE_IPV4)
     ip = hdr.ETHERNET_LENGTH
     reply[ip] = hdr.IPV4_VERSION << 4 | hdr.IPV4_MIN_LENGTH // 4
     put_be16(reply, ip + hdr.IPV4_TOTAL_LENGTH, end - ip)
     reply[ip + hdr.IPV4_TTL] = TTL
     reply[ip + hdr.IPV4_PROTOCOL] = protocol
-    _put(reply, ip + hdr.IPV4_SOURCE, probe, ip + hdr.IPV4_DESTINATION, ip + hdr.IPV4_DESTINATION + 4)
-    _put(reply, ip + hdr.IPV4_DESTINATION, probe, ip + hdr.IPV4_SOURCE, ip + hdr.IPV4_SOURCE + 4)
+    put(reply, ip + hdr.IPV4_SOURCE, probe, ip + hdr.IPV4_DESTINATION, ip + hdr.IPV4_DESTINATION + 4)
+    put(reply, ip + hdr.IPV4_DESTINATION, probe, ip + hdr.IPV4_SOURCE, ip + hdr.IPV4_SOURCE + 4)
     put_be16(reply, ip + hdr.IPV4_CHECKSUM, checksum(words_sum(reply, ip, TRANSPORT_AT)))
     total = words_sum(reply, TRANSPORT_AT, end)
     if protocol == _ICMP:
@@ -212,7 +213,7 @@ def make_replies(
         if wrong[row]:
             _forget_cookie(probe, protocol, length)
         if shape == ECHO_REPLY:
-            end = _put(reply, TRANSPORT_AT, probe, TRANSPORT_AT, length)
+            end = put(reply, TRANSPORT_AT, probe, TRANSPORT_AT, length)
             reply[TRANSPORT_AT] = hdr.ICMP_ECHO_REPLY
             put_be16(reply, TRANSPORT_AT + hdr.ICMP_CHECKSUM, 0)
         elif shape in (SYN_ACK, RST):
@@ -222,5 +223,5 @@ def make_replies(
         else:
             end = _put_error(reply, probe, length, shape)
             protocol = _ICMP
-        _finish(reply, probe, protocol, end)
+        finish(reply, probe, protocol, end)
         lengths[row] = end

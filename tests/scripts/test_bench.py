@@ -15,7 +15,7 @@ from tests.census.support import ROOT, run
 
 pytestmark = pytest.mark.lab
 
-SUBCOMMANDS = ("tx", "rx", "scan", "pace", "budget", "sets", "analyze", "model", "repeat", "flows", "hour")
+SUBCOMMANDS = ("tx", "rx", "scan", "pace", "budget", "sets", "analyze", "model", "repeat", "flows", "hour", "talk")
 
 
 def bench(*arguments: str) -> dict[str, Any]:
@@ -67,6 +67,17 @@ def test_cold_compiles_once() -> None:
     found = bench("cold", "--only", "analyze")
     assert 0 < found["analyze_first_files"] == found["analyze_second_files"]
     assert min(found["analyze_first_cpu_s"], found["analyze_second_cpu_s"]) > 0
+
+
+def test_talk_accounts_for_every_service_and_every_forged_syn_ack() -> None:
+    """A busy machine may be late: the exit code says so, and the counts are the same."""
+    arguments = ("talk", "--services", "1000", "--rate", "1000", "--forged", "20000", "--json")
+    done = run(sys.executable, "-m", "scripts.benchmarks", *arguments, cwd=ROOT, timeout=300)
+    found = json.loads(done.stdout)["talk"]
+    assert [found[name] for name in ("syn_acks", "talks", "answers", "refused")] == [1000, 1000, 1000, 0]
+    assert found["forged"] >= 20_000
+    assert found["forged_rejected"] + found["forged_dropped"] == found["forged"]
+    assert found["forged_answered"] == found["forged_talks"] == 0
 
 
 def test_a_contestant_that_does_not_run_is_named() -> None:
