@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ SAMPLE_EVERY_S: Final = 0.25
 KIB_A_MIB: Final = 1 << 10
 BAR_MIB: Final = 200
 PLAIN_S: Final = 2
+COOLDOWN_S: Final = 2
 MOST_TRIAL_FRAMES: Final = 64
 """Frames by which rings have proven themselves before the scan."""
 FORGED_FRAMES: Final = 1 << 16
@@ -64,6 +66,12 @@ class Scanned:
     left: int
     """Frames that left the scanner's interface."""
     forged: int
+
+    @property
+    def sending_s(self) -> float:
+        """Return the time from the start to the end of the scan, without its cooldown."""
+        finished = datetime.fromisoformat(self.manifest.finished or self.manifest.started)
+        return (finished - datetime.fromisoformat(self.manifest.started)).total_seconds() - COOLDOWN_S
 
     @property
     def talk(self) -> dict[str, int]:
@@ -120,7 +128,7 @@ def measure_talks(services: int, rate_pps: int, plain_kib: int) -> dict[str, Any
     """Scan a far end that speaks, and return what the talks took."""
     done = scan(services * 2, 2 * rate_pps, list(PAPER_PROBES), answering=True)
     talk, manifest, seen = done.talk, done.manifest, done.seen
-    seconds = services / rate_pps
+    seconds = done.sending_s
     answers = manifest.messages.get("tcp/80", {}).get("answer", 0)
     equal = {
         "services and talks": (services, talk.get("talks", 0)),
@@ -140,6 +148,7 @@ def measure_talks(services: int, rate_pps: int, plain_kib: int) -> dict[str, Any
     return {
         "syn_acks": seen.syn_acks,
         "talks": talk.get("talks", 0),
+        "seconds": round(seconds, 1),
         "talks_pps": round(talk.get("talks", 0) / seconds),
         "answers": answers,
         "repeats": talk.get("repeats", 0),
@@ -245,7 +254,7 @@ def config_of(targets: int, rate_pps: int, probes: list[str], folder: str) -> di
         "rate": f"{rate_pps}pps",
         "control": False,
         "retransmit": {"attempts": 1},
-        "cooldown": "2s",
+        "cooldown": f"{COOLDOWN_S}s",
         "contact": "https://example.org/scan",
         "network": {"interface": NEAR, "gateway_mac": FAR_MAC, "source_ports": "-".join(map(str, PORTS))},
         "output": folder,

@@ -3,8 +3,10 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,21 @@ def own(peer: Namespace, addresses: Sequence[str]) -> None:
                 there.addr("add", index=index, address=address, prefixlen=24)
 
     peer.run(add)
+
+
+@contextmanager
+def services(peer: Namespace, behaviours: Mapping[str, str], *silent: str) -> Iterator[None]:
+    """Run services at the far end, with a behaviour for each address; on the `silent` addresses nothing listens."""
+    own(peer, (*behaviours, *silent))
+    command = [sys.executable, "-m", "tests.applications.services"]
+    command += [f"{address}={behaviour}" for address, behaviour in behaviours.items()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=peer.enter) as process:  # noqa: PLW1509 - one system call in the child
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            yield
+        finally:
+            process.kill()
 
 
 def config_of(folder: str, **changed: object) -> Config:

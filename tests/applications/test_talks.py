@@ -1,25 +1,20 @@
 """Talks with services over the kernel's own TCP: outcomes are exact, and no reset of our kernel leaves."""
 
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import msgspec
 import pytest
 
-from liveness.system.namespace import Namespace
 from tests.applications.services import BEHAVIOURS, SPEAKS_FIRST
 from tests.applications.support import (
     PORTS,
     Sets,
     captured,
     config_of,
-    own,
     requests_in,
     resets_in,
     scanned,
+    services,
     sets_of,
 )
 from tests.net.support import cable, in_private_network
@@ -48,21 +43,6 @@ def outcome(behaviour: str, port: int) -> str:
     return OUTCOME[behaviour]
 
 
-@contextmanager
-def services(peer: Namespace) -> Iterator[None]:
-    """Run the services in the peer's namespace."""
-    own(peer, (*ADDRESSES, CLOSED))
-    command = [sys.executable, "-m", "tests.applications.services"]
-    command += [f"{address}={behaviour}" for address, behaviour in ADDRESSES.items()]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=peer.enter) as process:  # noqa: PLW1509 - one system call in the child
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"ready\n"
-            yield
-        finally:
-            process.kill()
-
-
 def expected() -> Sets:
     sets: Sets = {}
     for port in PORTS.values():
@@ -76,7 +56,7 @@ def expected() -> Sets:
 @pytest.mark.parametrize("senders", [1, 3])
 @in_private_network
 def test_every_outcome_is_exact_and_no_reset_of_the_kernel_leaves(senders: int) -> None:
-    with tempfile.TemporaryDirectory() as folder, cable() as peer, services(peer):
+    with tempfile.TemporaryDirectory() as folder, cable() as peer, services(peer, ADDRESSES, CLOSED):
         with captured(peer) as packets:
             directory, manifest = scanned(config_of(folder, senders=senders), (*ADDRESSES, CLOSED))
         assert (manifest.status, manifest.reason) == ("complete", None)
