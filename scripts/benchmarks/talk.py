@@ -89,8 +89,10 @@ class Scanned:
 
 
 @click.command("talk")
-@click.option("--services", type=click.IntRange(32, MOST_TARGETS // 2), default=150_000, show_default=True)
-@click.option("--rate", type=click.IntRange(1), default=10_000, show_default=True, help="SYN-ACKs a second.")
+@click.option(
+    "--services", type=click.IntRange(32, MOST_TARGETS // 2), default=240_000, show_default=True, help="Open ports."
+)
+@click.option("--rate", type=click.IntRange(1), default=12_000, show_default=True, help="SYN-ACKs a second.")
 @click.option(
     "--forged", type=click.IntRange(1), default=10_000_000, show_default=True, help="Forged SYN-ACKs of the flood."
 )
