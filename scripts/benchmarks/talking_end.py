@@ -194,7 +194,7 @@ def _serve(peer: Namespace, say_ready: int, stop: int, *, answering: bool) -> Se
         rx_ring.release()
         _send(tx_ring, replies[:made], lengths[:made])
     tx_ring.flush(FLUSH_S)
-    return Seen(*counts.tolist(), rx_ring.statistics().drops)
+    return Seen._make([*counts.tolist(), rx_ring.statistics().drops])
 
 
 def _send(ring: TxRing, frames: NDArray[np.uint8], lengths: NDArray[np.uint16]) -> None:
