@@ -13,7 +13,7 @@ from liveness.scan.agreed_start import agreed_ns, late_ms, shard_record, slack_s
 from liveness.scan.block_starts import BlockStarts
 from liveness.scan.lag import lag_record
 from liveness.scan.plan import Plan
-from liveness.scan.shared import Shared
+from liveness.scan.shared import HOLD_PATH, Shared
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -163,6 +163,32 @@ def test_a_sender_that_is_stopped_while_it_waits_begins_nothing(
     recorded = [isinstance(block.start, BlockStart) for block in starts.added_to(first.blocks)]
     assert recorded == [True] * begun + [False] * (4 - begun)
     assert (late_ms(running.plan, running.shared, first) is None) == (begun == 0)
+
+
+@pytest.mark.parametrize("part", [0, 2], ids=["the run", "a block"])
+def test_a_sender_that_is_held_at_its_start_begins_when_it_sends(monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    """The link is down, or no reply came, just when the time has come: nothing leaves for almost a slot."""
+    running = Running(monkeypatch, fields={"block_prefix": 24, "start_at": START, "slot": "10s"})
+
+    def hold() -> Iterator[object]:
+        yield running.after(5.0 + 10 * part)
+        running.shared.pause(HOLD_PATH)
+        yield running.after(9.9)
+        running.shared.resume(HOLD_PATH)
+
+    running.run(hold())  # type: ignore[arg-type]
+    first, notices = manifest_of(running.plan), []  # type: ignore[var-annotated]
+    starts = BlockStarts(
+        running.plan, running.shared, first, notices.append, lambda: ClockReading("kernel", synchronised=False)
+    )
+    starts.look()
+    records = [block.start for block in starts.added_to(first.blocks)]
+    in_time = {0: [False, True, True, True], 2: [True, True, False, True]}[part]
+    assert [isinstance(record, BlockStart) and record.synchronised for record in records] == in_time
+    held = records[part]
+    assert isinstance(held, BlockStart)
+    assert 9900 <= held.late_ms < 9950
+    assert len(notices) == 1
 
 
 def test_a_block_that_comes_too_late_is_named_and_not_skipped() -> None:

@@ -45,6 +45,8 @@ class Sender:
         self.share = plan.share(index)
         self.transmitter = Transmitter(plan, constants, ring, shared, index)
         self.batch = Batch(-(-len(ring.frames) // 2))  # while one half of the ring is sent, the other is filled
+        self._beginning: int | None = None
+        """The part of which no frame has left yet."""
         self._first_tick = 0
         """Of the walk that is sent, in this session."""
         self.withdrawn = Intervals.empty()
@@ -77,13 +79,15 @@ class Sender:
             self.transmitter.ring.close()
 
     def _await_start(self, part: int) -> None:
-        """Wait until the agreed start of a part, if it has one, unless the sender has to stop."""
+        """Wait until the agreed start of a part, if it has one, unless the sender has to stop.
+
+        The part has begun with its first frame: a sender that is held then, or has to stop, has not begun it.
+        """
         start_ns = agreed_ns(self.plan, part)
         while start_ns is not None and not self.shared.stopping() and (left_ns := start_ns - time.time_ns()) > 0:
             self._wait()
             time.sleep(min(POLL_S, left_ns / 1e9))
-        if not self.shared.stopping():  # a sender that has to stop sends nothing: the part has not begun
-            self.shared.began_ns[self.index, part] = time.time_ns()
+        self._beginning = part
 
     def _finish_part(self, part: int) -> bool:
         """Repair known losses and wait for replies, until no loss is left to repair; return False if stopped."""
@@ -228,9 +232,13 @@ class Sender:
             if not again:
                 self.shared.positions.publish_tick(self.index, walk.tick)
             self.shared.activities.tick(self.index, walk.tick)
+            began_ns = 0 if self._beginning is None else time.time_ns()
             self.transmitter.send_off()
             if not self.transmitter.stalled:
                 self.batch.took(filled, time.monotonic() - began_s)
+                if self._beginning is not None:
+                    self.shared.began_ns[self.index, self._beginning] = began_ns
+                    self._beginning = None
         else:
             self.transmitter.kick_waiting()
         return drawn
