@@ -220,18 +220,18 @@ def blocklist(file: Path, files: tuple[Path, ...]) -> None:
 
     Scans at work stop probing what is new within 10 seconds. `fleet run` does this by itself while it runs.
     """
-    from liveness.fleet import layout, opt_outs
-    from liveness.fleet.plan import Plan
+    from liveness.fleet import opt_outs
 
     fleet, config = _loaded(file)
     store = _store(fleet)
     text = opt_outs.text_of([*config.targets.blocklists, *map(str, files)])
-    new = opt_outs.publish(store, config.name, text)
+    new = opt_outs.publish(store, config.name, text, log.warning)
     log.info(f"{config.name}: {'published' if new else 'nothing new to publish'}", lead="")
-    for name in store.folders(config.name):
-        plan = store.document(layout.of_run(config.name, name, layout.PLAN), Plan)
-        if plan is not None:
-            opt_outs.apply_to_stored(store, plan, _note)
+    problems = opt_outs.apply_to_all(store, config.name, _note)
+    for problem in problems[1:]:
+        log.error(str(problem))
+    if problems:
+        raise problems[0]
 
 
 def _note(line: str) -> None:

@@ -56,6 +56,8 @@ class Coordinator:
     _tries: dict[str, int] = field(default_factory=dict, init=False)
     _again_s: dict[str, float] = field(default_factory=dict, init=False)
     _published: bytes = field(default=b"", init=False)
+    _problem: str = field(default="", init=False)
+    """What kept the blocklists from being published, at the last look."""
     _waiting: set[str] = field(default_factory=set, init=False)
     _moved: dict[str, str] = field(default_factory=dict, init=False)
     """Jobs that were moved, and the vantage points that have them now."""
@@ -86,20 +88,33 @@ class Coordinator:
         try:
             text = opt_outs.text_of(self.work.config.targets.blocklists)
         except UsageError as error:
-            if self._published != b"?":
-                self.warn(f"{error}: what was published before stays in force")
-            self._published = b"?"
+            self._warn_once(f"{error}: what was published before stays in force")
             return
         if text == self._published:
             return
         try:
-            if opt_outs.publish(self.store, self.plan.census, text) and self._published:
-                self.note("blocklists published: scans at work withdraw what is new within 10 s")
+            new = opt_outs.publish(self.store, self.plan.census, text, self.warn)
+        except LivenessError as error:
+            self._warn_once(f"{error}: the blocklists are published when that works")
+            return
+        if new and self._published:
+            self.note("blocklists published: scans at work withdraw what is new within 10 s")
+        try:
             opt_outs.apply_to_stored(self.store, self.plan, self.note)
         except StoreError as error:
-            self.warn(f"{error}: the blocklists are published when the store can be reached")
+            self._warn_once(f"{error}: it is tried again")
             return
+        except LivenessError as error:
+            self._warn_once(f"{error}: opted-out data is not removed there: `liveness fleet blocklist` tries again")
+        else:
+            self._problem = ""
         self._published = text
+
+    def _warn_once(self, problem: str) -> None:
+        """Warn of a problem with the blocklists, unless it was the last one: they are looked at all the time."""
+        if problem != self._problem:
+            self.warn(problem)
+        self._problem = problem
 
     def _find(self, planned: PlannedJob) -> None:
         """Take the result of a job that has ended before this command, and its move if it was moved."""

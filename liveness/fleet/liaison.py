@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from liveness.errors import explain
-from liveness.fleet import layout, marks
+from liveness.errors import LivenessError, explain
+from liveness.fleet import layout, marks, opt_outs
 from liveness.fleet.lease import Holder, LostError, State
-from liveness.fleet.store import Store
+from liveness.fleet.store import Store, StoreError
 from liveness.fleet.workplace import OPT_OUTS, READABLE, Workplace
 
 LOOK_S: Final = 2.0
@@ -60,29 +60,49 @@ class Liaison:
             self._thread.join(JOIN_S)
 
     def fetch_opt_outs(self) -> None:
-        """Fetch the published blocklists if they have changed."""
+        """Fetch the published blocklists if they have changed. LivenessError if they are damaged: none is replaced."""
         name = layout.opt_outs(self.workplace.job.census)
         tag = self.store.tag(name)
         if tag == self._tag and tag is not None:
             return
         content = (self.store.get(name) if tag is not None else None) or b""
+        opt_outs.intervals_of(self.store, name, content)
         if content != self.workplace.read(OPT_OUTS):
             self.workplace.write(OPT_OUTS, content, READABLE)
         self._tag = tag
 
     def look(self) -> None:
-        """Fetch lists and marks, and renew the lease if it is time. Raises LivenessError."""
+        """Renew the lease if it is time, and fetch lists and marks.
+
+        A damaged object keeps nothing else from being done. Raises LostError, and the first other LivenessError.
+        """
+        problems = []
+        for part in (self._renew, self.fetch_opt_outs, self._look_at_marks):
+            try:
+                part()
+            except LostError:
+                raise
+            except LivenessError as error:
+                problems.append(error)
+        if not any(isinstance(error, StoreError) for error in problems):
+            self._reached_s = time.monotonic()
+        if problems:
+            raise problems[0]
+
+    def _look_at_marks(self) -> None:
+        """End the scan if the run was cancelled, or this vantage point drained."""
         job = self.workplace.job
-        self.fetch_opt_outs()
         if marks.is_cancelled(self.store, job.census, job.run):
             self._stop("cancelled", "the run was cancelled")
         mark = marks.drained(self.store, job.census, job.vantage)
         if mark is not None and (mark.now or mark.lost):
             self._stop("drained", f"{job.vantage} was drained")
+
+    def _renew(self) -> None:
+        """Renew the lease if it is time."""
         if time.monotonic() - self._renewed_s >= self.holder.length_s / RENEWALS:
             self.holder.renew(self.state, self.workplace.share(), self.message)
             self._renewed_s = time.monotonic()
-        self._reached_s = time.monotonic()
 
     def renew_now(self, state: State) -> None:
         """Renew the lease with another state at the next look."""

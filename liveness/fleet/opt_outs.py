@@ -7,14 +7,16 @@ from pathlib import Path
 
 import msgspec
 
+from liveness import log
 from liveness.config.load import read_entries
-from liveness.errors import UsageError
+from liveness.errors import LivenessError, UsageError
 from liveness.fleet import layout
 from liveness.fleet.claim import claimed
 from liveness.fleet.download import download
 from liveness.fleet.job import Outcome
 from liveness.fleet.plan import Plan
-from liveness.fleet.store import Store, StoreError
+from liveness.fleet.plans import stored_plan
+from liveness.fleet.store import Store
 from liveness.fleet.upload import Upload, other_places, remove_others
 from liveness.optouts.redaction import redact_run
 from liveness.space.intervals import Intervals
@@ -31,23 +33,30 @@ def text_of(entries: Sequence[str]) -> bytes:
     return "".join(f"{entry}\n" for entry in read_entries(entries, Skipped()).entries()).encode()
 
 
-def publish(store: Store, census: str, text: bytes) -> bool:
+def publish(store: Store, census: str, text: bytes, warn: Callable[[str], None] = log.warning) -> bool:
     """Publish lists in addition to what is published already; return whether anything is new.
 
     What was published once stays: an opt-out that is withdrawn counts from the next census on. Two commands may do this
     at the same moment, and the store writes one list over the other. So each list is an object of its own first, which
-    nothing replaces, and who has written the united list looks for further ones until it has them all.
+    nothing replaces, and who has written the united list looks for further ones until it has them all. So a united list
+    that is damaged is written again from them; `warn` gets a line about it. LivenessError if one of them is damaged.
     """
     name = layout.opt_outs(census)
-    wanted = _intervals(store, name, text)
-    if len(wanted.difference(_intervals(store, name, published(store, census)))):
-        store.create(layout.published_list(census, hashlib.sha256(text).hexdigest()), text)
-    new = False
+    wanted = intervals_of(store, name, text)
+    new = noted = False
     while True:
         before = published(store, census)
-        united = _intervals(store, name, before).union(wanted)
+        try:
+            united = intervals_of(store, name, before)
+        except LivenessError as error:
+            if not noted:
+                warn(f"{error}: it is written again from the lists that were published one by one")
+            noted, united = True, Intervals.empty()
+        if len(wanted.difference(united)):
+            store.create(layout.published_list(census, hashlib.sha256(text).hexdigest()), text)
+        united = united.union(wanted)
         for part in store.names(layout.published_list(census)):
-            united = united.union(_intervals(store, part, store.get(part) or b""))
+            united = united.union(intervals_of(store, part, store.get(part) or b""))
         content = "".join(f"{entry}\n" for entry in united.entries()).encode()
         if content == before:
             return new
@@ -55,12 +64,15 @@ def publish(store: Store, census: str, text: bytes) -> bool:
         new = True
 
 
-def _intervals(store: Store, name: str, text: bytes) -> Intervals:
-    """Return the addresses of a list in the store; its lines are never names of files. StoreError if it is damaged."""
+def intervals_of(store: Store, name: str, text: bytes) -> Intervals:
+    """Return the addresses of a list in the store; its lines are never names of files.
+
+    LivenessError names the store, the object and the line if it is damaged.
+    """
     try:
         return parse_lines(text.decode("ascii", "replace").splitlines(), f"{store.url}: {name}")
     except UsageError as error:  # nobody here gave it
-        raise StoreError(str(error)) from error
+        raise LivenessError(str(error)) from error
 
 
 def apply_to_stored(store: Store, plan: Plan, note: Callable[[str], None]) -> None:
@@ -80,6 +92,19 @@ def apply_to_stored(store: Store, plan: Plan, note: Callable[[str], None]) -> No
         with claimed(store, job, note) as check:
             if _apply_to_one(store, plan.census, job, check):
                 note(f"{planned.job}: opted-out data removed from the stored run")
+
+
+def apply_to_all(store: Store, census: str, note: Callable[[str], None]) -> list[LivenessError]:
+    """Remove what is published from all stored runs of a census; return what kept it from being removed from some."""
+    problems = []
+    for run in store.folders(census):
+        try:
+            plan = stored_plan(store, census, run)
+            if plan is not None:
+                apply_to_stored(store, plan, note)
+        except LivenessError as error:
+            problems.append(error)
+    return problems
 
 
 def _apply_to_one(store: Store, census: str, job: str, check: Callable[[], None]) -> bool:
@@ -114,7 +139,7 @@ def _redacted(store: Store, census: str, job: str, result: Outcome, content: byt
         listed = Path(folder) / "opt-outs.txt"
         listed.write_bytes(content)
         run = download(store, job, result, Path(folder) / "run")
-        change = redact_run(run, _intervals(store, layout.opt_outs(census), content), [listed])
+        change = redact_run(run, intervals_of(store, layout.opt_outs(census), content), [listed])
         if not (change.sets or change.segments or change.logs or change.targets):
             return None
         generation, _, version = result.place.partition(".")

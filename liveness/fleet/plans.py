@@ -26,7 +26,7 @@ def find_or_make_plan(work: Work, store: Store, run: str | None) -> tuple[Plan, 
     census = work.config.name
     check_names(census, run)
     for name in [run] if run is not None else reversed(store.folders(census)):
-        plan = _stored(store, census, name)
+        plan = stored_plan(store, census, name)
         if plan is None:
             continue
         if plan.digest == work.digest and (run is not None or is_open(store, plan)):
@@ -56,14 +56,14 @@ def find_plan(store: Store, census: str, run: str | None) -> Plan:
     check_names(census, run)
     runs = [name for name in store.folders(census) if store.tag(layout.of_run(census, name, layout.PLAN)) is not None]
     name = run if run is not None else max(runs, default=None)
-    plan = None if name is None else _stored(store, census, name)
+    plan = None if name is None else stored_plan(store, census, name)
     if plan is None:
         shown = f"the newest are {', '.join(sorted(runs)[-3:])}" if runs else "nothing of this census is stored"
         raise UsageError(f"{store.url}: {census}{f'/{run}' if run else ''}: no such run: {shown}")
     return plan
 
 
-def _stored(store: Store, census: str, run: str) -> Plan | None:
+def stored_plan(store: Store, census: str, run: str) -> Plan | None:
     """Return the plan of a run; None if there is none. LivenessError if its names lead to another place than its own.
 
     They become names of objects and of directories.

@@ -5,14 +5,20 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from obstore.store import MemoryStore
+
+from liveness.errors import LivenessError
 from liveness.fleet import liaison as module
+from liveness.fleet.lease import Holder
 from liveness.fleet.liaison import Liaison
+from liveness.fleet.store import Store as ObjectStore
 from tests.fleet.support import wait_for
 
 LOST_AFTER_S = 3.0
 
 
-class Store:
+class Silent:
     """A store that answers at first, and then does as a test says."""
 
     url = "made up"
@@ -41,7 +47,7 @@ def begun(monkeypatch: Any, store: Any) -> tuple[Liaison, list[str]]:  # noqa: A
 
 def test_a_store_that_hangs_is_noticed_by_the_caller(monkeypatch: Any) -> None:  # noqa: ANN401 - pytest's
     monkeypatch.setattr(module, "JOIN_S", 0.1)
-    store, release, hanging = Store(), threading.Event(), threading.Event()
+    store, release, hanging = Silent(), threading.Event(), threading.Event()
     made, notes = begun(monkeypatch, store)
 
     def hang() -> None:
@@ -66,7 +72,7 @@ def test_a_store_that_hangs_is_noticed_by_the_caller(monkeypatch: Any) -> None: 
 
 
 def test_an_unforeseen_error_is_a_missed_look(monkeypatch: Any) -> None:  # noqa: ANN401 - pytest's
-    store = Store()
+    store = Silent()
     made, notes = begun(monkeypatch, store)
 
     def fail() -> None:
@@ -78,3 +84,60 @@ def test_an_unforeseen_error_is_a_missed_look(monkeypatch: Any) -> None:  # noqa
     assert made.reason == "unreachable"
     assert notes[0].startswith("RuntimeError: odd (")
     assert len(notes) == 2
+
+
+def in_memory(files: dict[str, bytes]) -> tuple[Liaison, ObjectStore]:
+    """Return a liaison, which owns the job, with a store in memory; what it writes goes to `files`."""
+    store = ObjectStore(MemoryStore(), "memory")
+    job = SimpleNamespace(census="wide", run="r1", vantage="v0", lost_after_s=None)
+
+    def write(name: str, content: bytes, _mode: int) -> None:
+        files[name] = content
+
+    workplace: Any = SimpleNamespace(job=job, read=files.get, write=write, share=lambda: None)
+    holder = Holder(store, "wide/r1/v0/0-of-1", "v0", "machine", "instance", "host", 1, 0.0)
+    holder.take()
+    return Liaison(workplace, store, holder, lambda _: None), store
+
+
+def test_a_published_list_that_is_damaged_replaces_none() -> None:
+    files: dict[str, bytes] = {}
+    made, store = in_memory(files)
+    store.put("wide/opt-outs.txt", b"9.9.0.0/24\n")
+    made.fetch_opt_outs()
+    store.put("wide/opt-outs.txt", b"9.9.0.0/24\n9.9.1.0/2")
+    with pytest.raises(LivenessError, match=r"memory: wide/opt-outs\.txt:2: "):
+        made.fetch_opt_outs()
+    assert files == {"opt-outs.txt": b"9.9.0.0/24\n"}
+    store.put("wide/opt-outs.txt", b"9.9.0.0/24\n9.9.1.0/24\n")
+    made.fetch_opt_outs()
+    assert files == {"opt-outs.txt": b"9.9.0.0/24\n9.9.1.0/24\n"}
+
+
+def test_a_scan_does_not_begin_with_a_damaged_list() -> None:
+    made, store = in_memory({})
+    store.put("wide/opt-outs.txt", b"9.9.0.0/99\n")
+    with pytest.raises(LivenessError, match=r"9\.9\.0\.0/99"):
+        made.begin()
+
+
+@pytest.mark.parametrize("name", ["opt-outs.txt", "drained/v0.json", "r1/cancelled.json"])
+def test_a_damaged_object_does_not_keep_the_lease_from_being_renewed(name: str) -> None:
+    made, store = in_memory({})
+    store.put(f"wide/{name}", b"{")
+    before = made.holder.lease
+    assert before is not None
+    with pytest.raises(LivenessError, match=name.rpartition("/")[2]):
+        made.look()
+    assert made.holder.lease is not None
+    assert made.holder.lease.expires_s > before.expires_s
+    assert not made.stop.is_set()
+
+
+def test_a_damaged_list_does_not_hide_that_the_run_was_cancelled() -> None:
+    made, store = in_memory({})
+    store.put("wide/opt-outs.txt", b"?")
+    store.put("wide/r1/cancelled.json", b'{"at": "2026-12-01T00:00:00Z"}')
+    with pytest.raises(LivenessError, match=r"opt-outs\.txt"):
+        made.look()
+    assert made.reason == "cancelled"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from liveness.runs.manifest import Shard, Vantage
 from liveness.runs.rundir import RunDirectory
+from tests.fleet.fake_scan import HELD
 from tests.fleet.support import Place, check_alone, cleaned, found, kill_left, truth, wait_for
 
 
@@ -168,3 +169,28 @@ def test_a_lost_vantage_point_is_missing_among_replicas(tmp_path: Path) -> None:
         assert (fetched.returncode, fetched.stdout) == (5, "got/v0\n")
         assert "missing: v1/0-of-1" in fetched.stderr
         assert [job["state"] for job in place.status()["jobs"]] == ["complete", "missing"]
+
+
+def test_a_vantage_point_that_is_drained_now_stops_and_goes_on_later(tmp_path: Path) -> None:
+    with cleaned(Place(tmp_path)) as place:
+        place.hold()
+        first = place.begin("--run-id", "r1")
+        place.wait_held()
+        assert place.fleet("drain", "v1", "--now").returncode == 0
+        wait_for(lambda: len(place.lines("end")) == 1, "the end of the scan that is drained")
+        place.release()
+        code, _, err = first.ended()
+        assert code == 5, err
+        assert "v1/1-of-2: stopped: v1 was drained" in err
+        assert [line["scan"] for line in place.lines("end")] == ["r1/v1/1", "r1/v0/0"], "the other one goes on"
+        states = {job["job"]: job["state"] for job in place.status()["jobs"]}
+        assert states == {"v0/0-of-2": "complete", "v1/1-of-2": "stopped"}
+        assert place.status()["drained"] == ["v1"]
+        assert place.fleet("run").returncode == 5, "it is drained still"
+        assert place.fleet("drain", "v1", "--undo").returncode == 0
+        done = place.fleet("run")
+        assert (done.returncode, done.stdout) == (0, "wide/r1\n"), done.stderr
+        assert place.fleet("fetch", "-o", "got").returncode == 0
+        assert found(tmp_path / "got" / "merged") == truth()
+        check_alone(place)
+        assert [line["done"] for line in place.lines("begin")] == [0, 0, HELD], "it is resumed"

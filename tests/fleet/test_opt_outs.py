@@ -7,10 +7,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from obstore.store import MemoryStore
 from pyroaring import BitMap
 
+from liveness.errors import LivenessError
 from liveness.fleet import opt_outs
 from liveness.fleet.download import download
 from liveness.fleet.job import Outcome
@@ -184,3 +186,40 @@ def test_two_commands_that_redact_at_the_same_moment_leave_a_whole_run(
     assert result is not None
     assert places(store, job) == {result.place} == {"0001.1"}
     download(store, job, result, tmp_path / "got")
+
+
+def test_a_damaged_list_is_written_again_from_those_that_were_published() -> None:
+    store, warnings = Store(MemoryStore(), "memory"), list[str]()
+    for text in (b"192.0.2.0/25\n", b"198.51.100.7\n"):
+        assert opt_outs.publish(store, "wide", text)
+    store.put("wide/opt-outs.txt", b"192.0.2.0/25\n198.51.1")
+    assert opt_outs.publish(store, "wide", b"203.0.113.0/24\n", warnings.append)
+    assert opt_outs.published(store, "wide") == b"192.0.2.0/25\n198.51.100.7\n203.0.113.0/24\n"
+    (warning,) = warnings
+    assert warning.startswith("memory: wide/opt-outs.txt:2: ")
+    assert warning.endswith("it is written again from the lists that were published one by one")
+    (part, *_) = store.names("wide/opt-outs")
+    store.put(part, b"no address")
+    with pytest.raises(LivenessError, match=part.rpartition("/")[2]):
+        opt_outs.publish(store, "wide", b"203.0.113.0/24\n")
+
+
+@pytest.mark.parametrize("damage", [b"{", b'{"census": "other"}'])
+def test_a_damaged_plan_keeps_nothing_from_being_removed_from_other_runs(tmp_path: Path, damage: bytes) -> None:
+    store = Store(MemoryStore(), "memory")
+    _, job = stored(tmp_path, store)
+    store.put("wide/r0/plan.json", damage)
+    opt_outs.publish(store, "wide", f"{somebody()}\n".encode())
+    (problem,) = opt_outs.apply_to_all(store, "wide", lambda _: None)
+    assert "wide/r0/plan.json" in str(problem)
+    assert places(store, job) == {"0001.1"}
+
+
+def test_a_plan_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    """Somebody who writes to the store names a job of another census in a plan of this one."""
+    store = Store(MemoryStore(), "memory")
+    plan, job = stored(tmp_path, store)
+    moved = msgspec.structs.replace(plan.jobs[0], job=f"../../{job}")
+    store.put_document("wide/r0/plan.json", msgspec.structs.replace(plan, run="r0", jobs=[moved]))
+    (problem,) = opt_outs.apply_to_all(store, "wide", lambda _: None)
+    assert "wide/r0/plan.json: a damaged plan: job" in str(problem)

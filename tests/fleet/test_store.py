@@ -152,8 +152,12 @@ def test_lines_of_a_published_list_are_addresses_and_no_files(tmp_path: Path) ->
     (tmp_path / "list").write_text("198.51.100.0/24\n")
     store.put(layout.opt_outs("wide"), f"192.0.2.0/25\n{tmp_path}/list\n".encode())
     with pytest.raises(LivenessError, match=r"^memory: wide/opt-outs\.txt:2: ") as caught:
-        opt_outs.publish(store, "wide", b"192.0.2.0/24\n")
+        opt_outs.intervals_of(store, layout.opt_outs("wide"), opt_outs.published(store, "wide"))
     assert not isinstance(caught.value, UsageError)
+    warnings: list[str] = []
+    opt_outs.publish(store, "wide", b"192.0.2.0/24\n", warnings.append)
+    assert opt_outs.published(store, "wide") == b"192.0.2.0/24\n"
+    assert len(warnings) == 1
 
 
 def test_of_lists_that_are_published_at_the_same_moment_none_is_lost() -> None:
