@@ -83,22 +83,32 @@ def run(file: Path, run_id: str | None, *, quiet: bool) -> None:
     secret = secret_of(work.config)
     store = _store(work.fleet)
     with connected(work.fleet) as placement:
-        plan, new = find_or_make_plan(work, store, run_id)
-        name = f"{plan.census}/{plan.run}"
-        log.info(f"{name}: {'begun' if new else 'continued'}, {plan.mode}, agreed start {plan.start_at}", lead="")
-        coordinator = Coordinator(work, store, placement, plan, secret, _note, log.warning)
+        coordinator = None
         try:
+            plan, new = find_or_make_plan(work, store, run_id)
+            coordinator = Coordinator(work, store, placement, plan, secret, _note, log.warning)
+            name = f"{plan.census}/{plan.run}"
+            log.info(f"{name}: {'begun' if new else 'continued'}, {plan.mode}, agreed start {plan.start_at}", lead="")
             coordinator.run()
         except KeyboardInterrupt:
-            left = placement.stop()
-            again = "the same command continues this run, `liveness fleet cancel` ends it"
-            state = "scans are stopped" if placement.embedded else "scans go on at the vantage points"
-            if placement.embedded and left:
-                state = f"these jobs have not ended, their scans may still send: {', '.join(left)}"
-            log.notice(f"interrupted: {state}: {again}")
+            _interrupted(coordinator)
             raise SystemExit(128 + signal.SIGINT) from None
     print_result(name)
     _leave(coordinator, name)
+
+
+def _interrupted(coordinator: "Coordinator | None") -> None:
+    """Stop what this command has to stop, and say what goes on."""
+    again = "the same command continues this run, `liveness fleet cancel` ends it"
+    if coordinator is None:
+        state = "no run was looked at: scans that an earlier command has begun go on"
+    else:
+        left = coordinator.stop()
+        state = "scans go on at the vantage points"
+        if coordinator.placement.embedded:
+            going = f"these jobs have not ended, their scans may still send: {', '.join(left)}"
+            state = going if left else "scans are stopped"
+    log.notice(f"interrupted: {state}: {again}")
 
 
 def _leave(coordinator: "Coordinator", name: str) -> None:

@@ -19,6 +19,7 @@ from liveness.fleet.plan import Plan, PlannedJob
 from liveness.fleet.store import Store, StoreError
 from liveness.fleet.vantages import VantagePoint
 from liveness.fleet.work import Work
+from liveness.fleet.worker import stop_other
 from liveness.version import __version__
 
 LOOK_S: Final = 0.5
@@ -32,6 +33,8 @@ SPLIT_MS: Final = 2_000.0
 """Leases hold by the clocks of their owners: one that is further off is refused."""
 LATEST_S: Final = GRACE_S + SPLIT_MS / 1e3
 """When a lease has expired for so long, every vantage point takes it for expired."""
+STOP_S: Final = 60.0
+"""Seconds in which a scan ends that is stopped."""
 MOST_TRIES: Final = 5
 """A job that its runner gave up is placed again so often in a row."""
 
@@ -82,6 +85,20 @@ class Coordinator:
         opt_outs.apply_to_stored(self.store, self.plan, self.note)
         if all(outcome.state in FINAL for outcome in self.outcomes.values()):
             marks.end(self.store, self.plan.census, self.plan.run)
+
+    def stop(self) -> list[str]:
+        """Stop the scans of a cluster within this process, and wait for their ends; return the jobs that go on.
+
+        Jobs that an earlier command has begun, and that this one has not placed yet, are stopped too.
+        """
+        left = self.placement.stop()
+        if self.placement.embedded:
+            placed = self.placement.submitted()
+            for planned in self._unfinished():
+                if planned.job not in placed:
+                    job = self.work.job(self.plan, planned, self._vantage(planned), self.secret)
+                    left += [planned.job] * (not stop_other(job, STOP_S))
+        return left
 
     def publish(self) -> None:
         """Publish the blocklists of the config if they have changed, and apply them to what is stored of this run."""

@@ -16,7 +16,7 @@ from liveness.errors import LivenessError, RefusedError
 from liveness.fleet.bound import holder_of
 from liveness.fleet.job import Job, Outcome
 from liveness.fleet.runner import HELD
-from liveness.fleet.workplace import LOCK, Workplace
+from liveness.fleet.workplace import LOCK, Workplace, path_of
 from liveness.system.clock_offset import read_clock
 from liveness.version import __version__
 
@@ -75,6 +75,22 @@ def _wait_for_other(workplace: Workplace) -> None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
         time.sleep(POLL_S)
+
+
+def stop_other(job: Job, patience_s: float) -> bool:
+    """Stop the runner that another command has begun for a job, if one is at work; return whether it has ended."""
+    if not path_of(job).is_dir():
+        return True
+    workplace, until_s = Workplace(job, path_of(job)), time.monotonic() + patience_s
+    while workplace.is_locked():
+        if time.monotonic() >= until_s:
+            return False
+        pid = holder_of(workplace.path, LOCK)
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        time.sleep(POLL_S)
+    return True
 
 
 def _runner(workplace: Workplace, document: bytes) -> int:

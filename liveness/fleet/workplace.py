@@ -43,6 +43,11 @@ READABLE: Final = 0o644
 """Of what the scan reads: it drops its privileges, and reads the lists again later."""
 
 
+def path_of(job: Job) -> Path:
+    """Return the directory of a job, which need not exist."""
+    return Path(job.directory).expanduser().absolute() / job.census / job.folder
+
+
 @dataclass(frozen=True, slots=True)
 class Workplace:
     """The directory of a job. Methods raise LivenessError that names the file."""
@@ -53,7 +58,7 @@ class Workplace:
     @classmethod
     def of(cls, job: Job) -> "Workplace":
         """Return the directory of a job, which is made if it is missing. RefusedError if root cannot trust it."""
-        path = Path(job.directory).expanduser().absolute() / job.census / job.folder
+        path = path_of(job)
         try:
             Directory.make(path).close()
         except OSError as problem:

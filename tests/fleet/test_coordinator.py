@@ -13,16 +13,20 @@ import msgspec
 import pytest
 from obstore.store import MemoryStore
 
+from liveness.config.load import load_config
 from liveness.errors import LivenessError
 from liveness.fleet import marks
 from liveness.fleet.coordinator import LATEST_S, MOST_TRIES, Coordinator
 from liveness.fleet.job import Job, Outcome
-from liveness.fleet.lease import Lease
+from liveness.fleet.lease import Lease, newest_lease
 from liveness.fleet.placement import Facts
+from liveness.fleet.plans import find_or_make_plan
 from liveness.fleet.store import Store
-from liveness.fleet.vantages import VantagePoint
+from liveness.fleet.vantages import VantagePoint, load_fleet
+from liveness.fleet.work import Work
 from liveness.version import __version__
 from tests.census.support import ROOT
+from tests.fleet.support import Place, cleaned
 from tests.fleet.test_vantages import work_of
 
 HERE = Facts(__version__, "3.12.0", 0.3, 0.0)
@@ -67,6 +71,11 @@ class MadeUp:
 
     def is_gone(self) -> bool:
         return False
+
+    embedded = True
+
+    def stop(self) -> list[str]:
+        return []
 
 
 def coordinate(
@@ -220,7 +229,7 @@ def test_a_cluster_within_this_process_listens_on_loopback_only(tmp_path: Path) 
 import psutil
 from itertools import count
 from pathlib import Path
-from liveness.fleet.lease import Lease
+from liveness.fleet.lease import Lease, newest_lease
 from liveness.fleet.placement import connected
 from liveness.fleet.vantages import load_fleet
 
@@ -239,3 +248,27 @@ if __name__ == "__main__":
     workers, listening = done.stdout.splitlines()
     assert workers == "['a', 'b']"
     assert set(eval(listening)) <= {"127.0.0.1", "::1"}  # noqa: S307 - our own output
+
+
+def test_what_an_earlier_command_has_begun_is_stopped_before_it_is_placed_again(tmp_path: Path) -> None:
+    """Ctrl-C in the first moments of a command that continues a run: scans are at work, and it has placed nothing."""
+    with cleaned(Place(tmp_path, vantages=1)) as place:
+        place.hold()
+        first = place.begin("--run-id", "r1")
+        place.wait_held(1)
+        first.process.kill()
+        first.ended()
+        fleet = load_fleet(place.file)
+        work = Work.of_census(fleet, load_config(fleet.config), lab=False)
+        store = Store.open(fleet.store)
+        plan, new = find_or_make_plan(work, store, "r1")
+        assert not new
+        placement: Any = MadeUp({})
+        made = Coordinator(work, store, placement, plan, b"", lambda _: None, lambda _: None)
+        assert place.lines("end") == []
+        assert made.stop() == []
+        assert len(place.lines("end")) == 1
+        lease = newest_lease(store, "wide/r1/v0/0-of-1")
+        assert lease is not None
+        assert lease[1].state == "stopped"
+        assert made.stop() == [], "nothing is at work any more"
