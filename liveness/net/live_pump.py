@@ -1,7 +1,8 @@
 """The process that runs a program on live frames, because such a call of the kernel lasts for seconds.
 
-The kernel needs some 25 ms to begin a call, so that calls are long. A call ends early only by a signal. Therefore a
-process makes it, which is killed when its ring is empty or closed. It gives up all privileges first: it needs none.
+The kernel needs some 25 ms to begin a call of more than one run, so that calls are long. A call ends early only by a
+signal. Therefore a process makes it, which is killed when its ring is empty or closed. It gives up all privileges
+first: it needs none.
 """
 
 import ctypes
@@ -9,6 +10,7 @@ import errno
 import os
 import signal
 import struct
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +23,9 @@ BATCH: Final = 64
 """Runs of the program that end with one handover to the driver."""
 RUNS: Final = 1 << 27
 """Runs of one call. Without frames it lasts five seconds or more, and then the process ends."""
+FIRST_FRAMES: Final = 256
+"""Largest number of frames that are sent one by one, in some 10 us each, before the first long call."""
+FIRST_S: Final = 0.001
 BEYOND_ERRNO: Final = 255
 """Exit code for an error whose errno does not fit, which Linux does not have."""
 
@@ -93,6 +98,7 @@ class Pump:
         close_all_but((self._program,))
         drop_privileges(None)
         die_with_parent(self._owner)  # after the drop, which cancels it
+        self._send_first()
         before = -1
         while (now := self._settled()) != before:
             before = now
@@ -104,3 +110,16 @@ class Pump:
                     continue
                 os._exit(min(error.errno or BEYOND_ERRNO, BEYOND_ERRNO))
         os._exit(0)
+
+    def _send_first(self) -> None:
+        """Send the first frames by calls of one run, which the kernel begins at once, such as the frame of a trial."""
+        before = -1
+        for _ in range(FIRST_FRAMES):
+            if (now := self._settled()) == before:
+                time.sleep(FIRST_S)  # if this was all, the process is killed before it begins a long call
+                return
+            before = now
+            try:
+                run_on_live_frames(self._program, self._page, 1)
+            except OSError as error:
+                os._exit(min(error.errno or BEYOND_ERRNO, BEYOND_ERRNO))

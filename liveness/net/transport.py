@@ -33,6 +33,8 @@ TRIAL_BYTES: Final = 60
 TRIAL_FRAMES: Final = 10
 """Largest number of trial frames per ring. One is enough unless the interface drops it."""
 TRIAL_S: Final = 2.0
+LIVE_TRIAL_S: Final = 20.0
+"""Time for the trial of live frames, which starts a process."""
 LOOPBACK: Final = "lo"
 """Loopback interface. Its frames have an Ethernet header, although its hardware type is not Ethernet."""
 
@@ -51,14 +53,14 @@ def trial_frame(mac: bytes) -> bytes:
     return (mac + mac + TRIAL_ETHERTYPE.to_bytes(2, "big") + text).ljust(TRIAL_BYTES, b"\0")
 
 
-def prove(ring: ProvableRing, name: str, frame: bytes) -> None:
-    """Send `frame` through a new ring, called `name` in errors. Raises UnsupportedError if it is not sent.
+def prove(ring: ProvableRing, name: str, frame: bytes, within_s: float = TRIAL_S) -> None:
+    """Send `frame` through a new ring, called `name` in errors. Raises UnsupportedError if it is not sent in time.
 
     A frame that the interface drops is sent again, because its link may be down for a moment after the ring is opened.
     Raises InterfaceDownError and InterfaceGoneError too.
     """
     lengths = np.full(len(ring.frames), len(frame), np.uint16)
-    deadline = time.monotonic() + TRIAL_S
+    deadline = time.monotonic() + within_s
     for _ in range(TRIAL_FRAMES):
         slot, _ = ring.reserve(1)
         ring.frames[slot, : len(frame)] = np.frombuffer(frame, np.uint8)
@@ -70,7 +72,7 @@ def prove(ring: ProvableRing, name: str, frame: bytes) -> None:
         except LivenessError as error:
             raise UnsupportedError(f"{name}: {error}") from error
         if left:
-            raise UnsupportedError(f"{name}: a trial frame has not left within {TRIAL_S:.0f} s")
+            raise UnsupportedError(f"{name}: a trial frame has not left within {within_s:.0f} s")
         if ring.completed:
             ring.count_from_here()
             return
@@ -204,7 +206,8 @@ class Ways:
         else:
             ring = self._open_xdp(queue, zero_copy=name == ZERO_COPY, required=required)
         try:
-            prove(ring, f"{name} on {self.interface}, queue {queue}", self._frame)
+            within_s = LIVE_TRIAL_S if name == XDP_LIVE else TRIAL_S
+            prove(ring, f"{name} on {self.interface}, queue {queue}", self._frame, within_s)
         except BaseException:
             ring.close()
             raise

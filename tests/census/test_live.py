@@ -12,7 +12,7 @@ from liveness.lab.model.responder.record import read_summary
 from liveness.net.links import switch_gro_on
 from liveness.net.transport import XDP_LIVE
 from tests.census.rig import ip, rig
-from tests.census.support import LIVENESS, Census, run
+from tests.census.support import LIVENESS, Census, losses_of, run
 from tests.census.test_path import begun, whole
 from tests.lab.model.responder.test_census import config
 from tests.net.support import in_network_of_root
@@ -57,6 +57,7 @@ def test_a_scan_through_live_frames_finds_the_truth_of_the_model(tmp_path: Path)
     assert summary.frames["probe"] == sum(sum(counts.sent) for counts in census.manifest.probes.values())
     assert summary.frames["probe"] == 9 * 2 << 13
     assert summary.malformed == {}
+    assert losses_of(census.manifest) == []
 
 
 @in_network_of_root
