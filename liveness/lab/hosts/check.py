@@ -63,9 +63,15 @@ def check_run(path: Path, internet: Internet) -> Comparison:
             " them (limits.max_targets), or of lists that changed since, cannot be compared"
         )
     internet = as_seen(internet, config.vantage, origin)
-    expected = expected_sets(internet, targets.intervals, probes_of(config), manifest.control_port, config.network.ttl)
-    judged = [entry for entry in manifest.sets if not entry.key.reply.of_talk]
-    return compare(manifest, expected, {entry.key: run.read_set(entry) for entry in judged})
+    expected = expected_sets(
+        internet,
+        targets.intervals,
+        probes_of(config),
+        manifest.control_port,
+        config.network.ttl,
+        config.applications,
+    )
+    return compare(manifest, expected, {entry.key: run.read_set(entry) for entry in manifest.sets})
 
 
 def as_seen(internet: Internet, vantage: str, origin: str) -> Internet:

@@ -67,6 +67,7 @@ def _host_sentence(host: Host) -> str:
     parts = ["echo" if host.echo else "no echo"]
     if host.listen:
         parts.append("TCP " + ", ".join(map(str, host.listen)))
+    parts += [f"{probe} {label}" for probe, label in host.talks.items()]
     parts += [f"{twin.name} {host.service(twin)}" for twin in TWINS if host.service(twin) is not Service.CLOSED]
     if host.daemons:
         parts.append("by " + ", ".join(host.daemons))

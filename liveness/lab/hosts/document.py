@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from liveness.errors import UsageError
+from liveness.lab.services.behaviours import BY_FILTERS, LABELS, Behaviour
 from liveness.lab.source import place_names
 from liveness.lab.twins.registry import TWINS, Twin
 
@@ -71,6 +72,16 @@ class Daemon(StrEnum):
     SSHD = "sshd"
 
 
+DAEMON_PORTS: dict[int, Behaviour] = {
+    22: Behaviour.SPEAKS,
+    23: Behaviour.ACKS,
+    80: Behaviour.SPEAKS,
+    443: Behaviour.OTHER,
+    7547: Behaviour.SPEAKS,
+}
+"""What sshd does on port 22 and nginx on the others: it speaks HTTP, to a ClientHello too, once it is asked."""
+
+
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One line of a packet filter; the first rule that matches decides."""
 
@@ -129,12 +140,13 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag
 class Host(Network, frozen=True, kw_only=True, tag="host"):
     """A Linux host whose kernel owns every address of the prefixes.
 
-    `listen` are open TCP ports, `services` UDP services by the name of their probe, `rules` the filter of the host
-    itself, `firewall` the filter of a router in front of it.
+    `listen` are open TCP ports, `talks` what some of them do after the handshake by the name of their probe, `services`
+    UDP services, `rules` the filter of the host itself, `firewall` the filter of a router in front of it.
     """
 
     echo: bool = True
     listen: list[Port] = []
+    talks: dict[str, str] = {}
     dns: Service = Service.CLOSED
     ntp: Service = Service.CLOSED
     services: dict[str, str] = {}
@@ -145,7 +157,25 @@ class Host(Network, frozen=True, kw_only=True, tag="host"):
     @property
     def needs_nft(self) -> bool:
         """Whether the host cannot be built without nft."""
-        return bool(self.rules or self.firewall)
+        return bool(self.rules or self.firewall or self.filtered_ports)
+
+    def behaviour(self, port: int) -> Behaviour:
+        """Return what an open port does after the handshake. One that is not in `talks`, and no daemon's, closes."""
+        label = self.talks.get(f"tcp/{port}")
+        if label is not None:
+            return LABELS[label]
+        return DAEMON_PORTS.get(port, Behaviour.CLOSES) if port in self.daemon_ports else Behaviour.CLOSES
+
+    @property
+    def daemon_ports(self) -> list[int]:
+        """The ports of `listen` that daemons serve, or Python in their place."""
+        ports = [22] if Daemon.SSHD in self.daemons else []
+        return ports + ([port for port in self.listen if port != 22] if Daemon.NGINX in self.daemons else [])  # noqa: PLR2004 - the port of SSH
+
+    @property
+    def filtered_ports(self) -> dict[int, Behaviour]:
+        """The ports that behave as they do because of a packet filter."""
+        return {port: self.behaviour(port) for port in self.listen if self.behaviour(port) in BY_FILTERS}
 
     @property
     def open_ports(self) -> list[int]:

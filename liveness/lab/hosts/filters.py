@@ -4,6 +4,7 @@ import subprocess
 
 from liveness.errors import LivenessError
 from liveness.lab.hosts.document import REDIRECT_PORT, REJECT_CODES, Action, Host, Rule
+from liveness.lab.services.behaviours import Behaviour
 
 
 def host_ruleset(host: Host) -> str:
@@ -13,7 +14,7 @@ def host_ruleset(host: Host) -> str:
         # The NAT hook runs before the filter hook. A packet that an earlier rule decides about must reach the filter
         # unchanged, and a packet that was redirected has already been decided about.
         chains.append(_chain("prerouting", "type nat hook prerouting priority -100; policy accept;", host, host.rules))
-    return _table(chains)
+    return _table(chains + _port_chains(host))
 
 
 def firewall_ruleset(host: Host) -> str:
@@ -42,6 +43,27 @@ def _chain(name: str, hook: str, host: Host, rules: list[Rule]) -> str:
         lines.append("ct status dnat accept")
     lines += [f"{_matching(host, rule)} {_verdict(rule.do, nat=nat)}" for rule in rules]
     return f"  chain {name} {{\n" + "".join(f"    {line}\n" for line in lines) + "  }\n"
+
+
+def _port_chains(host: Host) -> list[str]:
+    """Return the chains that give ports their behaviour after the handshake.
+
+    A port that ignores the handshake gets nothing but SYNs, so that the kernel repeats its SYN-ACK. One that swallows
+    data completes the handshake, and nothing but its SYN-ACK leaves.
+    """
+    ends = {
+        Behaviour.IGNORES: ("input", "dport", "tcp flags & syn == 0 drop"),
+        Behaviour.SWALLOWS: ("output", "sport", "tcp flags & syn == 0 drop"),
+        Behaviour.ZERO_WINDOW: ("output", "sport", "tcp flags & syn == syn tcp window set 0"),
+    }
+    lines: dict[str, list[str]] = {}
+    for port, behaviour in host.filtered_ports.items():
+        hook, end, does = ends[behaviour]
+        lines.setdefault(hook, []).append(f"    tcp {end} {port} {does}\n")
+    return [
+        f"  chain ports_{hook} {{\n    type filter hook {hook} priority -150; policy accept;\n{''.join(rules)}  }}\n"
+        for hook, rules in lines.items()
+    ]
 
 
 def _matching(host: Host, rule: Rule) -> str:

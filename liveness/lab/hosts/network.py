@@ -136,7 +136,7 @@ class Network:
             self._route(space, block, type="local", scope="host", table=LOCAL_TABLE, oif=LOOPBACK)
         space.enter()
         set_sysctls({"ipv4/icmp_echo_ignore_all": int(not host.echo)})
-        if host.rules:
+        if host.rules or host.filtered_ports:
             filters.load_ruleset(self._nft, filters.host_ruleset(host), host.name)
         self.hosts.append((host, space))
 

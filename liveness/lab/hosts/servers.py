@@ -1,5 +1,6 @@
-"""Servers of the lab in Python: twins of UDP probes, TCP listeners, and ports that send invalid payload."""
+"""Servers of the lab in Python: twins of UDP probes, ports that send invalid payload, and TCP listeners."""
 
+import resource
 import selectors
 import socket
 import struct
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from liveness.errors import LivenessError
+from liveness.lab.hosts.connections import Connection, Port
 from liveness.lab.hosts.document import Daemon, Host, Service
 from liveness.lab.twins.registry import TWINS, Twin, file_of
 
@@ -26,10 +28,10 @@ Responder = Callable[[bytes], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A bound socket and its responder; None means a TCP listener, which accepts and closes."""
+    """A bound socket, and the responder to its datagrams or the port behind its connections."""
 
     socket: socket.socket
-    respond: Responder | None
+    respond: Responder | Port
 
 
 def nonsense(_request: bytes) -> bytes:
@@ -62,7 +64,9 @@ def open_servers(host: Host, daemons: set[Daemon]) -> list[Server]:
         taken.add(22)
     if Daemon.NGINX in daemons:
         taken.update(nginx_ports(host))
-    servers = [Server(_listener(host, port), None) for port in host.open_ports if port not in taken]
+    servers = [
+        Server(_listener(host, port), Port(port, host.behaviour(port))) for port in host.open_ports if port not in taken
+    ]
     for twin in TWINS:
         service = host.service(twin)
         if twin.name not in served and service is not Service.CLOSED:
@@ -77,6 +81,7 @@ def nginx_ports(host: Host) -> list[int]:
 
 def serve(servers: list[Server]) -> None:
     """Serve until the process ends."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     with selectors.DefaultSelector() as selector:
         for server in servers:
             selector.register(server.socket, selectors.EVENT_READ, server.respond)
@@ -84,10 +89,13 @@ def serve(servers: list[Server]) -> None:
             for key, _ in selector.select():
                 handle = key.fileobj
                 assert isinstance(handle, socket.socket)  # noqa: S101 - only sockets are registered
+                if isinstance(key.data, Connection):
+                    key.data.read(selector)
+                    continue
                 with suppress(BlockingIOError):  # no datagram or connection left
                     for _ in range(BATCH):
-                        if key.data is None:
-                            _hang_up(handle)
+                        if isinstance(key.data, Port):
+                            key.data.accept(handle, selector)
                         else:
                             _respond(handle, key.data)
 
@@ -101,12 +109,6 @@ def _respond(handle: socket.socket, respond: Responder) -> None:
         source = (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("I4s4s", 0, probed, bytes(4)))
         with suppress(OSError):  # the sender may have ended: ICMP errors are reported as errors of the socket
             handle.sendmsg([reply], [source], 0, sender)
-
-
-def _hang_up(handle: socket.socket) -> None:
-    with suppress(ConnectionError):
-        connection, _ = handle.accept()
-        connection.close()
 
 
 def _listener(host: Host, port: int) -> socket.socket:

@@ -26,6 +26,8 @@ from liveness.lab.hosts.document import (
     Unreachable,
 )
 from liveness.lab.hosts.wiring import Site, path_of, wire
+from liveness.lab.services.behaviours import Behaviour, talked_probes
+from liveness.lab.services.scripts import outcome
 from liveness.lab.twins.registry import TWINS, twin_named
 from liveness.replies import Kind, ReplyKey, Role, SetKey, roles_of
 from liveness.space.intervals import Intervals
@@ -95,9 +97,14 @@ def packet_of(probe: str, control_port: int | None, ttl: int) -> Packet:
 
 
 def expected_sets(
-    internet: Internet, targets: Intervals, probes: Sequence[str], control_port: int | None, ttl: int
+    internet: Internet,
+    targets: Intervals,
+    probes: Sequence[str],
+    control_port: int | None,
+    ttl: int,
+    applications: Sequence[str] = (),
 ) -> dict[SetKey, BitMap]:
-    """Return every set that is not empty of a perfect census of `targets` with these probes.
+    """Return every set that is not empty of a perfect census of `targets` with these probes and applications.
 
     `internet` is the lab as it was built (Tools.fit). Addresses that no network lists are silent. UsageError if the TTL
     is too short for the lab, or if targets include the lab's own links, for which there is no ground truth.
@@ -108,6 +115,7 @@ def expected_sets(
     if wiring.count:
         raise UsageError(f"targets: {wiring.prefixes()[0]}: this is the lab's own wiring ({WIRING}): no ground truth")
     sets: dict[SetKey, BitMap] = defaultdict(BitMap)
+    talked = talked_probes(applications)
     for segment in segments(internet):
         probed = targets.intersection(Intervals.from_bounds([segment.first], [segment.last]))
         if not probed.count:
@@ -116,9 +124,12 @@ def expected_sets(
         for first, last in zip(probed.first.tolist(), probed.last.tolist(), strict=True):
             members.add_range(first, last + 1)
         for probe in probes:
-            reply = reply_of(segment, packet_of(probe, control_port, ttl))
+            packet = packet_of(probe, control_port, ttl)
+            reply = reply_of(segment, packet)
             if reply is not None:
                 _add(sets, probe, reply, members)
+            if reply is not None and reply.kind is Kind.SYN_ACK and probe in talked:
+                _add(sets, probe, Reply(outcome(behaviour_of(segment, packet), packet.port)), members)
     return dict(sets)
 
 
@@ -184,6 +195,14 @@ def _host_reply(host: Host, segment: Segment, packet: Packet) -> Reply | None:
     if packet.protocol == "tcp":
         return Reply(Kind.SYN_ACK if packet.port in host.open_ports else Kind.RST)
     return _service_reply(next((host.service(twin) for twin in TWINS if twin.port == packet.port), Service.CLOSED))
+
+
+def behaviour_of(segment: Segment, packet: Packet) -> Behaviour:
+    """Return what the open port of any address of the segment does after the handshake."""
+    host = segment.site.network
+    if not isinstance(host, Host) or _decision(host.rules, segment, packet) is Action.REDIRECT:
+        return Behaviour.CLOSES  # the listener that stands for all ports
+    return host.behaviour(packet.port)
 
 
 def _service_reply(service: Service) -> Reply | None:

@@ -18,6 +18,7 @@ from liveness.lab.hosts.document import (
     Service,
 )
 from liveness.lab.hosts.wiring import MOST_SCANNERS
+from liveness.lab.services.behaviours import BY_FILTERS, BY_SOCKETS, LABELS, PROBES
 from liveness.lab.twins.registry import TWINS, twin_named
 
 UNUSABLE = tuple(IPv4Network(prefix) for prefix in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"))
@@ -85,6 +86,7 @@ def _validate_prefixes(network: Network, at: str) -> None:
 def _validate_host(host: Host, at: str) -> None:
     """Check that services, rules and daemons fit the host."""
     _validate_services(host, at)
+    _validate_talks(host, at)
     for field, rules in (("rules", host.rules), ("firewall", host.firewall)):
         for index, rule in enumerate(rules):
             _validate_rule(host, rule, f"{at}.{field}[{index}]", at_host=field == "rules")
@@ -113,6 +115,22 @@ def _validate_services(host: Host, at: str) -> None:
             raise UsageError(f"{place}: expected one of {expected}")
         if service not in set(Service):
             raise UsageError(f"{at}.services.{name}: {service!r}: expected one of {', '.join(Service)}")
+
+
+def _validate_talks(host: Host, at: str) -> None:
+    """Check that a real host can behave so, on an open port that no daemon serves."""
+    possible = [label for label, behaviour in LABELS.items() if behaviour in BY_SOCKETS | BY_FILTERS]
+    for probe, label in host.talks.items():
+        place = f"{at}.talks: {probe!r}"
+        if probe not in PROBES:
+            raise UsageError(f"{place}: expected one of {', '.join(PROBES)}")
+        port = int(probe.partition("/")[2])
+        if port not in host.listen:
+            raise UsageError(f"{place}: the port is not open: this network needs {port} in listen")
+        if port in host.daemon_ports:
+            raise UsageError(f"{place}: a daemon serves this port: leave out one of the two")
+        if label not in possible:
+            raise UsageError(f"{at}.talks.{probe}: {label!r}: expected one of {', '.join(possible)}")
 
 
 def _validate_rule(host: Host, rule: Rule, at: str, *, at_host: bool) -> None:

@@ -39,6 +39,23 @@ class Behaviour(IntEnum):
 LABELS: Final = {behaviour.label: behaviour for behaviour in Behaviour if behaviour is not Behaviour.REFUSES}
 """Behaviours that a file may name."""
 
+BY_SOCKETS: Final = frozenset(
+    {
+        Behaviour.SPEAKS,
+        Behaviour.OTHER,
+        Behaviour.SPLIT,
+        Behaviour.ENDLESS,
+        Behaviour.ACKS,
+        Behaviour.CLOSES,
+        Behaviour.CLOSES_LATER,
+        Behaviour.RESETS,
+        Behaviour.RESETS_LATER,
+    }
+)
+"""Behaviours of programs on a real host."""
+BY_FILTERS: Final = frozenset({Behaviour.SWALLOWS, Behaviour.IGNORES, Behaviour.ZERO_WINDOW})
+"""Behaviours that a packet filter gives to a real host."""
+
 
 def talked_probes(applications: tuple[str, ...] | list[str]) -> list[str]:
     """Return the probes whose open ports are talked to by applications, given by their names."""
