@@ -22,7 +22,7 @@ def test_the_default_lab_loads_and_has_every_kind() -> None:
         "host", "silent", "unreachable", "prohibit", "throw", "no-host", "loop",
     }  # fmt: skip
     assert 2000 <= sum(network.addresses for network in internet.networks) <= 3000
-    assert packaged() == ["default"]
+    assert packaged() == ["default", "services"]
 
 
 def test_a_host_has_the_defaults_of_an_idle_machine() -> None:

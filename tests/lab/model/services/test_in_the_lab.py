@@ -1,4 +1,4 @@
-"""A census that talks in the lab, with three senders, as a user takes it: `lab check` finds no difference."""
+"""A census that talks in a lab that loses packets, with three senders, as a user takes it: `lab check` agrees."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from liveness.lab.services.behaviours import LABELS, PORTS
+from liveness.space.addresses import format_address
 from tests.census.support import EXEC, LIVENESS, Census, run, write_yaml
+from tests.lab.model.services.support import open_somewhere
 
 pytestmark = pytest.mark.lab
 
@@ -24,24 +26,24 @@ def sections(text: str, **changed: object) -> str:
     return text
 
 
-@pytest.mark.parametrize("ideal", [True, False])
-def test_lab_check_judges_every_kind(tmp_path: Path, *, ideal: bool) -> None:
+def test_lab_check_judges_every_kind(tmp_path: Path) -> None:
     network = {"latency": {"median": "20ms", "sigma": 0.5, "jitter": "2ms"}, "loss": 0.2, "duplicates": 0.05}
     services = {"ports": {"tcp": dict.fromkeys(LABELS, 1)}}
     population = tmp_path / "population.yaml"
     population.write_text(sections(POPULATION.read_text(), network=network, services=services))
+    targets = tmp_path / "targets.txt"
+    targets.write_text("".join(f"{format_address(address)}\n" for address in open_somewhere(1000)))
     config = {
         "name": "talks",
         "seed": 73,
-        "targets": {"allow": ["0.0.0.0/0"]},
-        "limits": {"max_targets": 8192},
+        "targets": {"allow": [str(targets)]},
         "probes": ["icmp", *(f"tcp/{port}" for port in PORTS.values())],
         "applications": list(PORTS),
         "talk": {"wait": "3s"},
         "senders": 3,
-        "rate": "4kpps",
+        "rate": "1kpps",
         "block_prefix": 1,
-        "retransmit": {"attempts": 2, "queue": 1000},
+        "retransmit": {"attempts": 2, "queue": 500},
         "probe_spacing": "10ms",
         "cooldown": "2s",
         "contact": "tests of liveness, no real network",
@@ -49,8 +51,7 @@ def test_lab_check_judges_every_kind(tmp_path: Path, *, ideal: bool) -> None:
         "output": str(tmp_path),
     }
     scan = [*LIVENESS, "scan", "-q", "-C", str(write_yaml(tmp_path / "talks.yaml", config))]
-    internet = ["--internet", str(population), *(["--ideal"] if ideal else [])]
-    done = run(*EXEC, *internet, "--", *scan, timeout=TIMEOUT_S)
+    done = run(*EXEC, "--internet", population, "--", *scan, timeout=TIMEOUT_S)
     assert done.returncode == 0, done.stderr
     census = Census(Path(done.stdout.strip()))
     checked = run(*LIVENESS, "lab", "check", "--json", census.path)
@@ -62,6 +63,5 @@ def test_lab_check_judges_every_kind(tmp_path: Path, *, ideal: bool) -> None:
         wanted = kinds if port in (22, 23) else kinds | {"acked"}
         assert {kind for probe, kind in keys if probe == f"tcp/{port}"} >= wanted
         assert all(keys[f"tcp/{port}", kind]["found"] > 0 for kind in wanted)
-    lost = sum(keys[f"tcp/{port}", kind]["lost"] for port in PORTS.values() for kind in kinds)
-    assert (lost == 0) is ideal
+    assert sum(keys[f"tcp/{port}", "answer"]["lost"] for port in PORTS.values()) > 0
     assert census.manifest.talk["refused"] == census.manifest.talk["lost_events"] == 0  # type: ignore[index]
