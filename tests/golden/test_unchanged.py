@@ -20,6 +20,7 @@ from liveness.probes.registry import probes_of_run
 from liveness.replies import REPLY_DTYPE
 from tests.frames import CONTROL_PORT, Scanner, Settings, sample_replies
 from tests.lab.model.responder.support import ALL_NS, NOW_NS, FarEnd, probe_frame, used
+from tests.lab.model.services.support import with_services
 from tests.probes.mutations import mutated
 
 NAMES = ("icmp", "tcp/22", "tcp/80", "tcp/443", "dns", "ntp", "tcp/control")
@@ -75,7 +76,9 @@ def sets_of_the_lab() -> Iterable[bytes]:
 
 
 def replies_of_the_model() -> Iterable[bytes]:
-    end = FarEnd(conditions=Conditions(latency=Latency(median=Duration("30ms"), sigma=0.5), duplicates=0.1, loss=0.05))
+    """Yield the replies of a population that does not say what open ports do: it sends what it sent before."""
+    conditions = Conditions(latency=Latency(median=Duration("30ms"), sigma=0.5), duplicates=0.1, loss=0.05)
+    end = FarEnd(with_services(), conditions)
     for target in used(4000):
         for probe in MODEL_PROBES:
             end.take(probe_frame(probe, target))
