@@ -1,5 +1,6 @@
 """Behaviours of an open TCP port after the handshake, by name."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -57,6 +58,6 @@ BY_FILTERS: Final = frozenset({Behaviour.SWALLOWS, Behaviour.IGNORES, Behaviour.
 """Behaviours that a packet filter gives to a real host."""
 
 
-def talked_probes(applications: tuple[str, ...] | list[str]) -> list[str]:
+def talked_probes(applications: Sequence[str]) -> list[str]:
     """Return the probes whose open ports are talked to by applications, given by their names."""
     return [f"tcp/{PORTS[name]}" for name in applications]

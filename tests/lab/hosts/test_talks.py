@@ -41,7 +41,7 @@ def test_the_truth_is_what_was_written_by_hand() -> None:
     targets = Intervals.from_bounds([FIRST], [FIRST + 511])
     sets = expected_sets(internet, targets, probes, None, 64, list(PORTS))
     for port in PORTS.values():
-        expected = defaultdict(set)
+        expected: defaultdict[str, set[int]] = defaultdict(set)
         for network, kind in outcomes(port).items():
             (host,) = [one for one in internet.networks if one.name == network]
             expected[kind] |= {int(address) for block in host.blocks for address in block}

@@ -19,6 +19,8 @@ from liveness.lab.model.population.sample import places_of, rows_in, sample24, u
 from liveness.lab.model.population.set_size import Spread, exact_bytes
 from liveness.lab.model.population.truth import number_of, truth
 from liveness.lab.model.population.words import is_tcp
+from liveness.lab.model.services.truth import with_talks
+from liveness.lab.services.behaviours import talked_probes
 from liveness.packets.headers import bits_on_wire
 from liveness.probes.registry import probes_of_run
 from liveness.probes.run_constants import frame_lengths
@@ -144,7 +146,7 @@ def predict(
         replies=total,
         replies_pps=total / sending_s,
         received_bps=wire / sending_s,
-        sets=_sets(population, targets, addresses, scale, names),
+        sets=_sets(population, targets, addresses, scale, names, talked_probes(config.applications)),
         parquet_bytes=total * PARQUET_BYTES,
         pcap_bytes=pcap,
         burden=burden_of(config, targets, forecast.probe_rate_pps),
@@ -184,10 +186,15 @@ def _reply_bytes(row: Row, number: int, probe_bytes: int) -> int:
 
 
 def _sets(
-    population: Population, targets: Targets, addresses: NDArray[np.uint32], scale: float, names: list[str]
+    population: Population,
+    targets: Targets,
+    addresses: NDArray[np.uint32],
+    scale: float,
+    names: list[str],
+    talked: list[str],
 ) -> list[SetForecast]:
     """Return every set that a census of these targets is expected to write, the largest first."""
-    found = truth(population, addresses, names)
+    found = with_talks(population, truth(population, addresses, names), talked)
     if scale == 1:
         sets = [SetForecast(key, len(members), exact_bytes(members)) for key, members in found.items()]
     else:

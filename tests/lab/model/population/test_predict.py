@@ -17,7 +17,7 @@ from liveness.config.model import Config
 from liveness.ipsets.roaring import write_roaring
 from liveness.kernel import COMPILED
 from liveness.lab.model.population.burden import burden_of, rarest
-from liveness.lab.model.population.load import load_population
+from liveness.lab.model.population.load import load_population, parse_population
 from liveness.lab.model.population.predict import predict, sampled_targets
 from liveness.lab.model.population.sample import public_space, sample24, used24
 from liveness.lab.model.population.set_size import Spread
@@ -27,7 +27,7 @@ from liveness.report.views.prediction import basis_text
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from tests.lab.model.population.support import small
+from tests.lab.model.population.support import SMALL, small
 
 WIRE_BITS = 9 * 84 * 8
 
@@ -101,6 +101,21 @@ def test_talks_are_counted_by_their_syn_acks(tmp_path: Path) -> None:
     assert talks is not None
     assert services > 0
     assert (talks.services, talks.frames) == (services, 4 * services)
+
+
+def test_sets_of_talks_are_predicted(tmp_path: Path) -> None:
+    text = "targets: {allow: [46.0.0.0/20]}\nprobes: [tcp/22, tcp/443]\ncontrol: false\napplications: [tls]\n"
+    config, targets = config_of(tmp_path, text)
+    services = "services: {ports: {tcp: {speaks: 2, closes: 1, acks: 1, zero-window: 1}}}\n"
+    population = parse_population(SMALL + services, "small.yaml")
+    found = {entry.key.reply: entry.members for entry in predict(config, targets, WIRE_BITS, population).sets}
+    opened = truth(population, addresses_of(targets), ("tcp/443",))[
+        SetKey(ReplyKey("tcp/443", Kind.SYN_ACK), Role.TARGET)
+    ]
+    kinds = (Kind.ANSWER, Kind.CLOSED, Kind.ACKED, Kind.ZERO_WINDOW)
+    assert sum(found[ReplyKey("tcp/443", kind)] for kind in kinds) == len(opened)
+    assert min(found[ReplyKey("tcp/443", kind)] for kind in kinds) > 0
+    assert {reply.probe for reply in found if reply.of_talk} == {"tcp/443"}
 
 
 def test_the_load_on_a_24_is_that_of_all_shards_together(tmp_path: Path) -> None:
