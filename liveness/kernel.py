@@ -35,6 +35,8 @@ int64: Final = cast("Callable[[Any], int]", numba.int64)
 _cache: Final = KernelCache(find_caches() if COMPILED else None)
 needs_compiling: Final = _cache.needs_compiling
 mark_compiled: Final = _cache.mark_compiled
+keeps_compiled: Final = _cache.caches is not None
+"""Whether what is compiled is found again later."""
 
 
 def leave_cache() -> None:

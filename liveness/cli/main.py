@@ -45,6 +45,7 @@ COMMANDS: dict[str, str] = {
     "replay": "Make the sets of a run again from captured packets, and compare.",
     "survey": "Run, import, analyse and export surveys of availability.",
     "replies": "Query the log of replies with SQL, or sum it up.",
+    "warm": "Compile the kernels of commands ahead, for images and packages.",
 }
 """Short help of each command; the command itself and its imports are loaded when it is called."""
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+import msgspec
+
 from liveness.clock import utc_now
 from liveness.config.model import Config, TargetLists
 from liveness.errors import UsageError
@@ -124,12 +126,21 @@ def _warm_up(plan: Plan, constants: RunConstants) -> None:
     load_kernels(kernel_steps(plan, constants))
 
 
+def scan_steps() -> list[Step]:
+    """Return the steps in which the kernels of a census are loaded, with and without talks to services."""
+    found: dict[str, Step] = {}
+    targets = Targets.build(Intervals.from_bounds([0xC0000200], [0xC0000203]), Intervals.empty(), lab=True)
+    silent = Config(name="kernels", targets=TargetLists(allow=("192.0.2.0/30",)))
+    for config in (silent, msgspec.structs.replace(silent, applications=("http",))):
+        plan = Plan(config, targets, draw_control_port(config), draw_key(config))
+        constants = constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (0xC0000201,))
+        found |= {step.name: step for step in kernel_steps(plan, constants)}
+    return list(found.values())
+
+
 def compile_kernels() -> None:
     """Compile the kernels of a scan, or load them from the cache, so that later scans start without a delay."""
-    config = Config(name="kernels", targets=TargetLists(allow=("192.0.2.0/30",)))
-    targets = Targets.build(Intervals.from_bounds([0xC0000200], [0xC0000203]), Intervals.empty(), lab=True)
-    plan = Plan(config, targets, draw_control_port(config), draw_key(config))
-    _warm_up(plan, constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (0xC0000201,)))
+    load_kernels(scan_steps())
 
 
 def warn_of_ephemeral_ports(plan: Plan, on_notice: Callable[[str], None]) -> None:

@@ -40,11 +40,14 @@ def load_kernels(steps: Sequence[Step]) -> None:
         step.load()
 
 
-def compile_kernels(steps: Iterable[Step]) -> None:
-    """Compile what no cache has yet of the kernels of some steps; this process does not load them."""
+def compile_kernels(steps: Iterable[Step]) -> bool:
+    """Compile what no cache has yet of the kernels of some steps, which this process does not load.
+
+    Return whether there was anything to compile.
+    """
     missing = [step for step in steps if needs_compiling(step.name, step.load)]
     if not missing:
-        return
+        return False
     if len(missing) > _MOST_STEPS:
         raise ValueError(f"{len(missing)} steps at once, at most {_MOST_STEPS}")
     memory = mmap.mmap(-1, 16 * len(missing))  # shared with the children
@@ -61,6 +64,7 @@ def compile_kernels(steps: Iterable[Step]) -> None:
         compile_display.clear()
     for step in missing:
         mark_compiled(step.name, step.load)
+    return True
 
 
 def _work(steps: Sequence[Step], waiting: int, counts: NDArray[np.int64]) -> None:

@@ -36,6 +36,8 @@ HELPERS = {
     "flow_inputs",
     "flow_notes",
     "set_options",
+    "compiling",
+    "warm_samples",
 }
 """Files that hold no command of the first level."""
 

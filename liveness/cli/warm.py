@@ -1,0 +1,81 @@
+"""`liveness warm`: kernels compiled ahead of the first command, for images and packages."""
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from liveness.system.warming import Step
+
+
+def _scan() -> "list[Step]":
+    from liveness.scan.session import scan_steps
+
+    return scan_steps()
+
+
+def _analyze() -> "list[Step]":
+    from liveness.cli import warm_samples
+    from liveness.system.warming import Step
+
+    return [Step("analysis", warm_samples.analyze_runs_of_samples)]
+
+
+def _survey() -> "list[Step]":
+    from liveness.cli import warm_samples
+    from liveness.survey import beliefs, sender
+    from liveness.system.warming import Step
+
+    return [
+        Step("survey", warm_samples.load_kernels_of_survey),
+        Step("analysis of surveys", warm_samples.analyze_survey_of_samples),
+        Step("rounds of surveys", sender.warm_up),
+        Step("beliefs of surveys", beliefs.warm_up),
+    ]
+
+
+def _passive() -> "list[Step]":
+    from liveness.cli import warm_samples
+    from liveness.system.warming import Step
+
+    return [Step("passive", warm_samples.classify_samples)]
+
+
+PARTS: Final[dict[str, "Callable[[], list[Step]]"]] = {
+    "scan": _scan,
+    "analyze": _analyze,
+    "survey": _survey,
+    "passive": _passive,
+}
+
+
+@click.command("warm")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
+@click.argument("what", nargs=-1, type=click.Choice([*PARTS, "all"]), metavar="[scan|analyze|survey|passive|all]...")
+def command(what: tuple[str, ...], *, quiet: bool) -> None:
+    """Compile the kernels of commands now, so that none waits for them at its first start; all if none is named.
+
+    They are kept for this user and this kind of processor, and used until an update changes them. In an image or a
+    package, run it as the user who will run the other commands. Where they are compiled already, nothing is done.
+    """
+    from liveness import log
+    from liveness.cli.messages import quieten
+    from liveness.errors import LivenessError
+    from liveness.kernel import COMPILED, keeps_compiled
+    from liveness.system.warming import compile_kernels
+
+    if quiet:
+        quieten()
+    if not COMPILED:
+        raise LivenessError("NUMBA_DISABLE_JIT is set: kernels run without being compiled; unset it")
+    if not keeps_compiled:
+        raise LivenessError(
+            "no directory for compiled kernels that only this user can change: set NUMBA_CACHE_DIR to the path of one"
+        )
+    chosen = PARTS if not what or "all" in what else dict.fromkeys(what)
+    steps = [step for name in chosen for step in PARTS[name]()]
+    compiled = compile_kernels({step.name: step for step in steps}.values())
+    names = ", ".join(chosen)
+    log.info(f"kernels of {names}: {'compiled' if compiled else 'were compiled already'}")
