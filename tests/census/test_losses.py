@@ -98,8 +98,7 @@ def test_loss_without_repair_is_partial_and_resumed(tmp_path: Path) -> None:
         manifest = scan.census.manifest
         missing = COUNT - answered(scan)
         assert missing > 0
-        (loss,) = manifest.losses
-        assert loss.targets == pytest.approx(missing, rel=0.25)
+        assert sum(loss.targets for loss in manifest.losses) == pytest.approx(missing, rel=0.25)
         assert manifest.status == "partial"
         assert "limits.loss" in (manifest.reason or "")
 
@@ -112,10 +111,8 @@ def test_frames_that_a_port_below_the_bridge_drops_are_reported_and_sent_again(t
         scan = built.scan()
         code = scan.finish()
         manifest = scan.census.manifest
-        (loss,) = manifest.losses
-        assert "s0 below br0" in loss.cause
-        lost = sum(record.probes for record in manifest.losses)
-        assert lost > COUNT / 20
+        assert sum(loss.probes for loss in manifest.losses if "s0 below br0" in loss.cause) > COUNT / 20
+        lost = sum(loss.probes for loss in manifest.losses)  # on a busy machine more may be lost, elsewhere
         missing = COUNT - answered(scan)
         assert code == (5 if missing > COUNT / 1000 else 0), scan.output
         assert missing < lost / 10, (missing, lost)
