@@ -1,5 +1,6 @@
 """Losses in mid-run that no ring reports: they are told with their number of targets, sent again, or end the run."""
 
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -124,7 +125,11 @@ def test_frames_that_are_destroyed_without_carrier_are_errors_of_their_probe(tmp
         scan = built.scan(network={"transport": "af_packet"}, rate="4kpps", targets={"allow": ["9.9.0.0/18"]})
         for share in (0.2, 0.5):
             scan.wait_sent(share)
+            # Only the process that watches the path would stop the sender before a frame is destroyed.
+            scan.process.send_signal(signal.SIGSTOP)
             built.far_ip("link", "set", "ps0", "down")
+            time.sleep(0.3)
+            scan.process.send_signal(signal.SIGCONT)
             time.sleep(1.0)
             built.far_ip("link", "set", "ps0", "up")
             built.far_ip("route", "replace", "local", "9.9.0.0/16", "dev", "lo")
