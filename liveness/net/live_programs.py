@@ -49,6 +49,8 @@ NEXT_NS: Final = 88
 """The time before which the next frame may not leave (CLOCK_MONOTONIC)."""
 CPU: Final = 96
 """The CPU on which the program last took a frame."""
+IDLE: Final = 104
+"""1 if the program has run and found nothing to send since the owner of the ring set this to 0."""
 SENT: Final = 128
 """Frames that the driver took."""
 DROPPED: Final = 136
@@ -128,6 +130,7 @@ def sending_program(control: int, frames: int, targets: int, slot_bytes: int, sl
             "invalid",
             ebpf.store_value(DWORD, R7, HOLD, errno.EINVAL),
             "idle",
+            ebpf.store_value(DWORD, R7, IDLE, 1),
             ebpf.set_value(R0, XDP_DROP),
             ebpf.end(),
         ]

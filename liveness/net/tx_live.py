@@ -32,6 +32,8 @@ SLOT_BYTES: Final = 128
 LONGEST_FRAME: Final = 2048
 """The kernel puts a frame, its headroom and its own data into one page."""
 NAP_S: Final = 50e-6
+READY_S: Final = 2.0
+"""Longest time to wait for the beginning of a call: some 25 ms are usual, and more on a busy machine."""
 LEAD_S: Final = 250e-6
 """Time in which the frames leave that wait while the next ones are filled."""
 FEWEST_FRAMES: Final = 64
@@ -146,10 +148,25 @@ class LiveTxRing:
         self._before = (self._sent(), self._failed())
 
     def pace(self, frames_per_s: float) -> None:
-        """Spread the frames of a batch, so that they leave at no more than CATCH_UP times this rate."""
+        """Spread the frames of a batch, so that they leave at no more than CATCH_UP times this rate.
+
+        If nothing is waiting, return when the process that sends is ready, so that the clock of the rate can start.
+        """
         gap_ns = min(LONGEST_GAP_NS, int(1e9 / CATCH_UP / frames_per_s))
         self._control[programs.GAP_NS // 8] = gap_ns if gap_ns >= SHORTEST_GAP_NS else 0
         self._lead = int(min(self._ring.count // 2, max(FEWEST_FRAMES, frames_per_s * LEAD_S)))
+        self._reclaim()
+        if not self._ring.pending:
+            self._make_ready()
+
+    def _make_ready(self) -> None:
+        """Start the process that sends, and wait until the kernel has begun its call."""
+        self._control[programs.IDLE // 8] = 0
+        deadline = time.monotonic() + READY_S
+        while not self._field(programs.IDLE) and time.monotonic() < deadline:
+            if code := self._pump.keep_running():
+                raise _refused(self.interface, OSError(code, os.strerror(code)))
+            time.sleep(NAP_S)
 
     def reserve(self, wanted: int) -> tuple[int, int]:
         """Return (first slot, count <= wanted): see TxRing."""
@@ -275,7 +292,7 @@ def _reason(code: int) -> str:
     """Return why live frames cannot be sent, and the remedy."""
     driver = (
         "its driver takes no frames from XDP programs (ndo_xdp_xmit). A veth link takes them if its other end has GRO"
-        " (ethtool -K NAME gro on) or an XDP program. Otherwise"
+        " (ethtool -K NAME gro on) or an XDP program, some cards if an XDP program is attached to them. Otherwise"
     )
     reasons = {
         errno.EPERM: "this needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON in the initial user namespace: run as root"

@@ -17,7 +17,7 @@ from pyroute2 import IPRoute
 from liveness.errors import InterfaceDownError, InterfaceGoneError, UnsupportedError, UsageError
 from liveness.net import live_pump, tx_live
 from liveness.net.links import switch_gro_on
-from liveness.net.live_programs import BACK_PRESSURE_NS, CREDIT_NS
+from liveness.net.live_programs import BACK_PRESSURE_NS, CREDIT_NS, IDLE
 from liveness.net.live_pump import BATCH
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import XDP_LIVE, open_transport, try_ways, ways_for
@@ -258,6 +258,22 @@ def test_rings_on_the_same_interface_count_their_own_frames_only() -> None:
         for ring in rings:
             ring.close()
         rx.close()
+
+
+@in_network_of_root
+def test_a_ring_that_knows_its_rate_is_ready_to_send() -> None:
+    """The call of the kernel has begun, so that the first frames leave at their rate."""
+    with joined() as (tx, rx, _):
+        tx.pace(1000)
+        assert tx._field(IDLE) == 1
+        pid = tx._pump._pid
+        sent = commit_frames(tx, 5)
+        while tx.completed < 5:
+            tx.kick()
+        assert tx._pump._pid == pid
+        tx.pace(2000)  # another rate needs no other process
+        assert tx._pump._pid == pid
+        assert arrived(rx, 5) == sent
 
 
 @in_network_of_root

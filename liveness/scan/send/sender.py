@@ -172,8 +172,8 @@ class Sender:
         transmitter.load(queue, self._due, shared.repaired[self.index] if again else shared.sent[self.index])
         rate_pps = shared.pace_pps() * pace
         units = walk.units / self.plan.senders  # virtual time that passes per packet of one probe, over all senders
+        transmitter.pace(rate_pps)  # before the clock starts, because it may take a moment
         pacer = Pacer(rate_pps * units, give_up_s=self.plan.catch_up_s)
-        transmitter.pace(rate_pps)
         given_up_s = float(shared.given_up_s[self.index])
         guard = SpacingGuard(self.plan.config.probe_spacing_s, walk.tick)
         if stretch is None:
