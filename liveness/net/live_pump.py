@@ -12,6 +12,8 @@ import signal
 import struct
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Final
 
 from liveness.system.child import close_all_but, die_with_parent, fork
@@ -47,17 +49,29 @@ def run_on_live_frames(program: int, page: "ctypes.Array[ctypes.c_char]", runs: 
     )
 
 
+def cores_for_sending(allowed: AbstractSet[int], taken: AbstractSet[int]) -> AbstractSet[int]:
+    """Return the cores for the process that sends; the owner of the ring is bound to those `taken` of the `allowed`.
+
+    Newer kernels (PREEMPT_LAZY) interrupt a call only at a tick of the clock. On one core, the owner waits for up to
+    4 ms whenever it has slept. The process therefore gets other cores, unless there is only one, which the receiver of
+    a scan needs more: then it shares the owner's.
+    """
+    free = allowed - taken
+    return free if len(free) > 1 else taken
+
+
 class Pump:
     """Child process that sends the frames of a ring. It is started and stopped as often as needed."""
 
     def __init__(self, program: int, frame_bytes: int, settled: Callable[[], int]) -> None:
-        """Prepare to run `program`, a descriptor, on pages of `frame_bytes` bytes.
+        """Prepare to run `program`, a descriptor, on pages of `frame_bytes` bytes and on the cores of this process.
 
         `settled` returns how many frames of the ring have been sent or lost, in any process.
         """
         self._page = ctypes.create_string_buffer(frame_bytes)
         self._program = program
         self._settled = settled
+        self._cores = frozenset(os.sched_getaffinity(0))
         self._pid = 0
         self._owner = 0
 
@@ -95,6 +109,8 @@ class Pump:
         """Call the kernel until a whole call has sent nothing, in the child process."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)  # only the owner of the ring ends it
+        with suppress(OSError):  # a core was taken offline meanwhile: the scheduler chooses
+            os.sched_setaffinity(0, cores_for_sending(self._cores, os.sched_getaffinity(0)))
         close_all_but((self._program,))
         drop_privileges(None)
         die_with_parent(self._owner)  # after the drop, which cancels it

@@ -34,8 +34,9 @@ LONGEST_FRAME: Final = 2048
 NAP_S: Final = 50e-6
 READY_S: Final = 2.0
 """Longest time to wait for the beginning of a call: some 25 ms are usual, and more on a busy machine."""
-LEAD_S: Final = 250e-6
-"""Time in which the frames leave that wait while the next ones are filled."""
+LEAD_S: Final = 4e-3
+"""Time in which the frames leave that may wait while the next ones are filled: how long a kernel may keep the sender
+from its core, and the frames from leaving."""
 FEWEST_FRAMES: Final = 64
 CATCH_UP: Final = 2
 """Frames that are late leave at this multiple of the rate."""

@@ -238,6 +238,26 @@ def test_the_process_that_sends_has_no_privileges_and_dies_with_the_owner_of_the
             time.sleep(0.01)
 
 
+@pytest.mark.parametrize(
+    ("allowed", "taken", "expected"),
+    [({0, 1, 2}, {1}, {0, 2}), ({0, 1}, {0}, {0}), ({0, 1}, {0, 1}, {0, 1}), ({5}, {5}, {5})],
+)
+def test_the_process_that_sends_has_other_cores_if_the_receiver_does_not_need_them(
+    allowed: set[int], taken: set[int], expected: set[int]
+) -> None:
+    assert live_pump.cores_for_sending(allowed, taken) == expected
+
+
+@in_network_of_root
+def test_the_process_that_sends_is_bound_to_its_cores() -> None:
+    with cable(gro=True):
+        allowed = os.sched_getaffinity(0)
+        tx = LiveTxRing("v0", 120)
+        os.sched_setaffinity(0, {min(allowed)})
+        assert os.sched_getaffinity(start(tx)) == live_pump.cores_for_sending(allowed, {min(allowed)})
+        tx.close()
+
+
 @in_network_of_root
 def test_rings_on_the_same_interface_count_their_own_frames_only() -> None:
     with cable(gro=True) as peer:
