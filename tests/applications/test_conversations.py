@@ -1,9 +1,13 @@
 """What the talker decides, event by event, by a clock of the test's own."""
 
+from collections import Counter
 from typing import Final
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyroaring import BitMap
 
 from liveness.scan.talk.conversations import (
     ACTION,
@@ -24,7 +28,19 @@ from liveness.scan.talk.conversations import (
     take_time,
     take_withdrawn,
 )
-from liveness.scan.talk.shared import ACKNOWLEDGED, COUNTS, ENDED, LATE_NS, OPENED, REFUSED, SHUT, SPOKE, WIDTH
+from liveness.scan.talk.shared import (
+    ACKNOWLEDGED,
+    COUNTS,
+    ENDED,
+    LATE_NS,
+    OPENED,
+    REFUSED,
+    RESET,
+    SHUT,
+    SPOKE,
+    VERDICT_TARGET,
+    WIDTH,
+)
 from liveness.space.intervals import Intervals
 
 KEY: Final = bytes(range(16))
@@ -33,6 +49,17 @@ WAIT_NS: Final = 5 * S
 HORIZON_NS: Final = 100 * S
 TARGET_ADDRESS: Final = 0x0A010203
 NOBODY: Final = Intervals.empty()
+MOST_HOSTS: Final = WAYS
+"""As many services as one place of the table has room for: none is forgotten."""
+HOSTS, ATTEMPTS = st.integers(0, MOST_HOSTS - 1), st.integers(0, 1)
+EVENTS: Final = {
+    "opened": OPENED,
+    "shut": SHUT,
+    "acknowledged": ACKNOWLEDGED,
+    "spoke": SPOKE,
+    "ended": ENDED,
+    "reset": RESET,
+}
 NOW_NS: Final = 1_790_000_000 * S
 """Time by the clock of captures."""
 
@@ -42,6 +69,8 @@ class Talks:
 
     def __init__(self, up_s: float = 1_000.0, places: int = 2) -> None:
         self.now_ns = int(up_s * S)
+        self.mute: list[int] = []
+        """Targets that stayed mute, in order."""
         self.held = conversations(KEY, np.zeros(len(COUNTS), np.int64), places=places, logged=64)
 
     def on(
@@ -91,7 +120,8 @@ class Talks:
         self.now_ns += int(seconds * S)
         actions, verdicts = np.zeros((64, ACTION_WIDTH), np.int64), empty_verdicts(64)
         done = take_withdrawn(self.held, self.now_ns, withdrawn.first, withdrawn.last, actions, 0)
-        done, _ = take_time(self.held, self.now_ns, WAIT_NS, False, actions, done, verdicts)
+        done, mute = take_time(self.held, self.now_ns, WAIT_NS, False, actions, done, verdicts)
+        self.mute += verdicts[:mute, VERDICT_TARGET].tolist()
         return [(int(action), int(target)) for action, target in actions[:done, [ACTION, TARGET]]]
 
 
@@ -129,6 +159,17 @@ def test_talks_beyond_the_room_are_reset_and_counted() -> None:
     done = [talks.on(OPENED, TARGET_ADDRESS + host) for host in range(WAYS + 2)]
     assert done == [[ASK]] * WAYS + [[RESET_IT]] * 2
     assert talks.counts("talks", "refused", "no_room", "unsure") == (WAYS, 2, 2, 0)
+
+
+def test_a_talk_that_takes_the_place_of_one_that_began_in_the_same_instant_is_repeated_once() -> None:
+    talks = Talks(places=1)
+    for host in range(WAYS):
+        talks.on(OPENED, TARGET_ADDRESS + host)
+        talks.on(SPOKE, TARGET_ADDRESS + host)
+    assert talks.on(OPENED, TARGET_ADDRESS + WAYS) == [ASK]
+    assert talks.later(1) == [(ASK_AGAIN, TARGET_ADDRESS + WAYS)]
+    assert talks.later(10) == [(RESET_UNHEARD, TARGET_ADDRESS + WAYS)]
+    assert talks.mute == [TARGET_ADDRESS + WAYS]
 
 
 def test_requests_that_leave_late_are_counted() -> None:
@@ -188,3 +229,52 @@ def test_a_peer_that_goes_on_is_reset_now_and_then(event: int, *, talked: bool) 
 def test_the_connection_of_the_repeat_is_reset_while_the_talk_goes_on() -> None:
     talks = Talks()
     assert (talks.on(OPENED), talks.on(OPENED, attempt=1), talks.on(SPOKE)) == ([ASK], [RESET_IT], [RESET_IT])
+
+
+Step = tuple[str, int, int]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(["opened", "shut", "acknowledged", "spoke", "ended", "reset"]), HOSTS, ATTEMPTS),
+            st.tuples(st.just("later"), st.sampled_from([0, 1, 300, 1_000, 4_000, 9_000]), st.just(0)),
+            st.tuples(st.just("opts out"), HOSTS, st.just(0)),
+        ),
+        max_size=60,
+    )
+)
+def test_a_service_gets_one_request_and_one_repeat_whatever_it_sends(steps: list[Step]) -> None:
+    talks, gone = Talks(places=1), BitMap()
+    done: list[tuple[int, int]] = []
+    heard: set[int] = set()
+    asked_gone: list[int] = []
+    for what, number, attempt in [*steps, *[("later", 1_000, 0)] * 20]:
+        withdrawn = Intervals.from_bounds(sorted(gone), sorted(gone)) if gone else NOBODY
+        if what == "later":
+            new = talks.later(number / 1_000, withdrawn)
+        elif what == "opts out":
+            gone.add(TARGET_ADDRESS + number)
+            talks.opt_out()
+            continue
+        else:
+            target = TARGET_ADDRESS + number
+            new = [(action, target) for action in talks.on(EVENTS[what], target, attempt, withdrawn=withdrawn)]
+            if what not in ("opened", "shut"):
+                heard.add(target)
+        asked_gone += [target for action, target in new if action in (ASK, ASK_AGAIN) and target in gone]
+        done += new
+    assert asked_gone == []
+    assert talks.under_way == 0
+    for host in range(MOST_HOSTS):
+        mine = [action for action, target in done if target == TARGET_ADDRESS + host]
+        asked = [action for action in mine if action in (ASK, ASK_AGAIN)]
+        assert asked in ([], [ASK], [ASK, ASK_AGAIN])
+        if asked:
+            assert mine.index(ASK) < len(mine) - 1 or TARGET_ADDRESS + host in heard, "a talk that nothing ended"
+    assert len(talks.mute) == len(set(talks.mute))
+    assert not set(talks.mute) & set(gone)
+    resets = sum(action not in (ASK, ASK_AGAIN) for action, _ in done)
+    asks = Counter(action for action, _ in done)
+    assert talks.counts("talks", "repeats", "resets") == (asks[ASK], asks[ASK_AGAIN], resets)

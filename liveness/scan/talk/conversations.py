@@ -67,7 +67,7 @@ class Conversations(NamedTuple):
 
     table: NDArray[np.int64]  # (places, WAYS, FIELDS)
     forgotten: NDArray[np.int64]  # (places,) when the newest conversation was begun that a place has replaced
-    log: NDArray[np.int64]  # (LOGGED, 4) place, way, start and time of repeat of conversations under way, a ring
+    log: NDArray[np.int64]  # (LOGGED, 5) place, way, start, repeat and KEY of conversations under way, a ring
     pointers: NDArray[np.int64]  # (POINTERS,)
     counts: NDArray[np.int64]  # COUNTS
     key: NDArray[np.uint64]  # (2,)
@@ -78,7 +78,7 @@ def conversations(key: bytes, counts: NDArray[np.int64], places: int = PLACES, l
     return Conversations(
         np.zeros((places, WAYS, FIELDS), np.int64),
         np.full(places, NEVER, np.int64),
-        np.zeros((logged, 4), np.int64),
+        np.zeros((logged, 5), np.int64),
         np.zeros(POINTERS, np.int64),
         counts,
         np.frombuffer(key, "<u8"),
@@ -196,7 +196,7 @@ def _begin(
         return _reset(held, actions, at, event, key)
     _take_place(held, place, free, event, key, now_ns, OPEN)
     logged = held.log[held.pointers[WRITTEN] % len(held.log)]
-    logged[0], logged[1], logged[2] = place, free, now_ns
+    logged[0], logged[1], logged[2], logged[4] = place, free, now_ns, key
     held.pointers[WRITTEN] += 1
     held.counts[TALKS] += 1
     held.counts[LATE] += event[ARRIVED] < late_before_ns
@@ -270,7 +270,7 @@ def take_events(
 def _is_over(table: NDArray[np.int64], logged: NDArray[np.int64]) -> bool:
     """Return whether a logged conversation has ended: its connection was reset, or another one has its place."""
     entry = table[logged[0], logged[1]]
-    return bool(entry[STARTED] != logged[2] or entry[STATE] == OVER)
+    return bool(entry[KEY] != logged[4] or entry[STARTED] != logged[2] or entry[STATE] == OVER)
 
 
 @kernel
@@ -335,7 +335,7 @@ def take_time(
         pointers[REPEATED] += 1
         logged[3] = now_ns
         entry = table[logged[0], logged[1]]
-        if entry[STARTED] == logged[2] and entry[STATE] == OPEN:
+        if not _is_over(table, logged) and entry[STATE] == OPEN:
             held.counts[REPEATS] += 1
             at = _act(actions, at, ASK_AGAIN, entry[KEY], entry[OURS], 0, entry[NEXT])
     mute = 0
