@@ -249,11 +249,13 @@ def test_a_service_gets_one_request_and_one_repeat_whatever_it_sends(steps: list
     talks, gone = Talks(places=1), BitMap()
     done: list[tuple[int, int]] = []
     heard: set[int] = set()
-    asked_gone: list[int] = []
+    unwanted: list[int] = []
     for what, number, attempt in [*steps, *[("later", 1_000, 0)] * 20]:
         withdrawn = Intervals.from_bounds(sorted(gone), sorted(gone)) if gone else NOBODY
         if what == "later":
+            before = len(talks.mute)
             new = talks.later(number / 1_000, withdrawn)
+            unwanted += [target for target in talks.mute[before:] if target in gone]
         elif what == "opts out":
             gone.add(TARGET_ADDRESS + number)
             talks.opt_out()
@@ -263,9 +265,9 @@ def test_a_service_gets_one_request_and_one_repeat_whatever_it_sends(steps: list
             new = [(action, target) for action in talks.on(EVENTS[what], target, attempt, withdrawn=withdrawn)]
             if what not in ("opened", "shut"):
                 heard.add(target)
-        asked_gone += [target for action, target in new if action in (ASK, ASK_AGAIN) and target in gone]
+        unwanted += [target for action, target in new if action in (ASK, ASK_AGAIN) and target in gone]
         done += new
-    assert asked_gone == []
+    assert unwanted == []
     assert talks.under_way == 0
     for host in range(MOST_HOSTS):
         mine = [action for action, target in done if target == TARGET_ADDRESS + host]
@@ -274,7 +276,6 @@ def test_a_service_gets_one_request_and_one_repeat_whatever_it_sends(steps: list
         if asked:
             assert mine.index(ASK) < len(mine) - 1 or TARGET_ADDRESS + host in heard, "a talk that nothing ended"
     assert len(talks.mute) == len(set(talks.mute))
-    assert not set(talks.mute) & set(gone)
     resets = sum(action not in (ASK, ASK_AGAIN) for action, _ in done)
     asks = Counter(action for action, _ in done)
     assert talks.counts("talks", "repeats", "resets") == (asks[ASK], asks[ASK_AGAIN], resets)
