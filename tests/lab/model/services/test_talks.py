@@ -3,6 +3,7 @@
 import pytest
 from pyroaring import BitMap
 
+from liveness.lab.model.check import compare, delivered_sets
 from liveness.lab.model.services.truth import outcomes
 from liveness.lab.services.behaviours import PROBES as TALKED
 from liveness.replies import TALK, Kind, ReplyKey, Role, SetKey
@@ -51,6 +52,18 @@ def test_the_judge_names_what_is_wrong(lossy: Talked) -> None:
     wrong = {judged.key: (judged.unexplained, judged.extra) for judged in talked.judge().imperfect}
     talked.found[answer], talked.found[mute] = talked.found[answer] | moved, talked.found[mute] - moved
     assert wrong == {answer: (moved, BitMap()), mute: (BitMap(), moved)}
+
+
+def test_the_judge_names_services_that_only_losses_make_mute(lossy: Talked) -> None:
+    """Where all services speak, none is mute without loss: a run that found no mute one still differs."""
+    population = with_services()
+    mute = SetKey(ReplyKey("tcp/80", Kind.MUTE), Role.TARGET)
+    expected = {key: members for key, members in lossy.expected.items() if key.reply.kind is not Kind.MUTE}
+    found = {key: members for key, members in lossy.found.items() if key.reply.kind is not Kind.MUTE}
+    passed = delivered_sets(population, expected, lossy.delivered, TALKED, lossy.talked)
+    judged = {one.key: one for one in compare(lossy.manifest, expected, found, passed, None, lossy.talked).judged}
+    assert judged[mute].unexplained == lossy.found[mute]
+    assert (judged[mute].expected, judged[mute].found) == (0, 0)
 
 
 def test_a_scan_that_does_not_talk_finds_what_it_always_found() -> None:
