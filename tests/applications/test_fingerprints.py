@@ -1,5 +1,6 @@
 """Fingerprints: the first flight of each protocol is known, and nothing outside the data has a say."""
 
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -150,3 +151,9 @@ def test_a_real_tls_server_is_known(tmp_path: Path, version: str, request_of: st
             assert first or request_of == "http"
         finally:
             server.kill()
+
+
+def test_the_document_names_every_protocol() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "applications.md").read_text()
+    listed = re.findall(r"^> (.*)$", text, re.MULTILINE)
+    assert " ".join(listed).split(", ") == sorted(NAMES[1:])
