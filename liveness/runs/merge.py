@@ -91,7 +91,7 @@ def _protocols(segments: Sequence[SegmentFile], probe: str, spoke: dict[Kind, Bi
         counts[name] += len(found)
         rest = rest - found
     counts[UNKNOWN] += len(rest)
-    return {probe: by_count(counts)} if spoke else {}
+    return {probe: by_count(counts)} if counts.total() else {}
 
 
 def by_count(counts: Mapping[str, int]) -> Counts:

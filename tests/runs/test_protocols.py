@@ -96,3 +96,11 @@ def test_shards_add_up_if_all_know_their_protocols(tmp_path: Path, recorded: tup
         directory.write_manifest(msgspec.convert(document, type(manifest)))
     united = unite(open_shards(paths), tmp_path / "united")
     assert united.read_manifest().protocols == expected
+
+
+def test_a_port_on_which_nobody_speaks_has_no_protocols(tmp_path: Path) -> None:
+    """Not even an empty entry: a replay, which knows nothing of mute services, has the same counts."""
+    directory = RunDirectory.create(tmp_path, "run", "run")
+    mute = PartKey(ReplyKey("tcp/443", Kind.MUTE), Role.DIRECT, 0)
+    write_segment(directory.segment_path(0, 0), Tally(), [(mute, BitMap([1]))])
+    assert merge(directory, directory.segments(), ["tcp/443"], 2).protocols == {}
