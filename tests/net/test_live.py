@@ -1,12 +1,13 @@
 """Sending live frames over veth: every frame byte for byte and in order, exact counts, and reasons of refusals."""
 
+import errno
 import fcntl
 import gc
 import os
 import signal
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pyroute2 import IPRoute
 from liveness.errors import InterfaceDownError, InterfaceGoneError, UnsupportedError, UsageError
 from liveness.net import live_pump, tx_live
 from liveness.net.links import switch_gro_on
-from liveness.net.live_programs import BACK_PRESSURE_NS, CREDIT_NS, IDLE
+from liveness.net.live_programs import BACK_PRESSURE_NS, CREDIT_NS, HOLD, IDLE
 from liveness.net.live_pump import BATCH
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import XDP_LIVE, open_transport, try_ways, ways_for
@@ -58,6 +59,22 @@ def joined(
             rx.close()
 
 
+def await_true(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a process runs no more, even if its parent has not waited for it."""
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def arrived(rx: PacketRxRing, count: int) -> list[bytes]:
     """Return `count` frames, for which it waits, and any that come after them."""
     deadline = time.monotonic() + PATIENCE_S
@@ -77,6 +94,7 @@ def test_every_frame_arrives_byte_for_byte_and_in_order_round_the_ring(
         assert len(tx.frames) % multiple_of == 0
         total = 3 * len(tx.frames) + 500
         sent, received = send_and_capture(tx, rx, total, batch=200)
+        received += arrived(rx, total - len(received))
         assert received == sent
         assert (tx.completed, tx.errors, tx.waiting) == (total, 0, 0)
         assert len(tx.unsent()) == 0
@@ -101,8 +119,7 @@ def test_an_interface_that_is_down_is_a_pause_that_loses_nothing() -> None:
         sent = commit_frames(tx, 5)
         tx.kick()
         for _ in range(2):
-            while len(tx.unsent()):  # the interface may not go down before they have left
-                tx.flush(1)
+            assert tx.flush(PATIENCE_S) == 0  # the interface may not go down before they have left
             set_link("v0", "down")
             sent += commit_frames(tx, 10, number=len(sent))
             for _ in range(3):
@@ -121,13 +138,11 @@ def test_an_interface_that_goes_down_while_frames_leave_loses_none_of_those_in_t
     with joined() as (tx, rx, _):
         sent = commit_frames(tx, 1)
         tx.kick()
-        while tx.flush(1) or not tx.completed:
-            pass
+        assert tx.flush(PATIENCE_S) == 0
         set_link("v0", "down")
         sent += commit_frames(tx, 50, number=1)
         assert tx._pump.keep_running() == 0
-        while not tx._control[21]:
-            time.sleep(0.001)
+        await_true(lambda: tx._field(HOLD) == errno.ENETDOWN)  # the program has stopped
         with pytest.raises(InterfaceDownError):
             tx.kick()
         assert tx.unsent().tolist() == list(range(1, 51))
@@ -202,9 +217,9 @@ def test_the_process_that_sends_ends_when_nothing_is_sent_and_is_started_again(m
     monkeypatch.setattr(live_pump, "RUNS", 1 << 10)
     with joined() as (tx, rx, _):
         sent, received = send_and_capture(tx, rx, 5000, batch=500)
+        received += arrived(rx, 5000 - len(received))
         pid = start(tx)
-        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT) is None:
-            time.sleep(0.01)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         assert sent == received
         more = commit_frames(tx, 10, number=5000)
         assert tx.flush(PATIENCE_S) == 0
@@ -215,9 +230,7 @@ def start(tx: LiveTxRing) -> int:
     """Send one frame, and return the id of the process that sends."""
     before = tx.completed
     commit_frames(tx, 1, number=1 << 20)
-    while tx.completed == before:
-        tx.kick()
-        time.sleep(0.001)
+    await_true(lambda: tx.kick() and tx.completed > before)
     return tx._pump._pid
 
 
@@ -234,8 +247,7 @@ def test_the_process_that_sends_has_no_privileges_and_dies_with_the_owner_of_the
         assert {line.split()[1] for line in status.splitlines() if line.startswith("Cap")} == {"0" * 16}
         os.kill(owner, signal.SIGKILL)
         os.waitpid(owner, 0)
-        while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
-            time.sleep(0.01)
+        await_true(lambda: has_ended(pid))
 
 
 @pytest.mark.parametrize(
@@ -288,8 +300,7 @@ def test_a_ring_that_knows_its_rate_is_ready_to_send() -> None:
         assert tx._field(IDLE) == 1
         pid = tx._pump._pid
         sent = commit_frames(tx, 5)
-        while tx.completed < 5:
-            tx.kick()
+        await_true(lambda: tx.kick() and tx.completed == 5)
         assert tx._pump._pid == pid
         tx.pace(2000)  # another rate needs no other process
         assert tx._pump._pid == pid
