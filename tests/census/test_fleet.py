@@ -74,7 +74,7 @@ def test_real_surveys_of_a_fleet_find_what_is_there(compiled: None, tmp_path: Pa
     warm = run(sys.executable, "-c", WARM_UP, tmp_path / "survey.yaml", tmp_path / "warm", cwd=ROOT, timeout=TIMEOUT_S)
     assert warm.returncode == 0, warm.stderr
     points = [{"name": name, "directory": str(tmp_path / name), "asn": 64500} for name in ("v0", "v1")]
-    fleet = {"config": "survey.yaml", "mode": "split", "lead": "40s", "store": {"url": "store"}, "vantages": points}
+    fleet = {"config": "survey.yaml", "mode": "split", "lead": "60s", "store": {"url": "store"}, "vantages": points}
     (tmp_path / "vantages.yaml").write_text(yaml.safe_dump(fleet))
     words = [*map(str, LIVENESS), "fleet", "run", "-C", str(tmp_path / "vantages.yaml"), "--run-id", "r1"]
     environment = clean_environment(PYTHONPATH=str(ROOT))
