@@ -172,6 +172,17 @@ def test_a_talk_that_takes_the_place_of_one_that_began_in_the_same_instant_is_re
     assert talks.mute == [TARGET_ADDRESS + WAYS]
 
 
+def test_the_connection_of_the_repeat_is_reset_at_once_although_the_talk_was_reset_just_now() -> None:
+    """A peer would keep it half open, and send its SYN-ACK again after a second."""
+    talks = Talks()
+    assert (talks.on(OPENED), talks.on(SPOKE)) == ([ASK], [RESET_IT])
+    talks.now_ns += S // 100
+    assert (talks.on(OPENED, attempt=1), talks.on(OPENED, attempt=1)) == ([RESET_IT], [])
+    assert talks.counts("held_back") == (1,)
+    talks.now_ns += S // 4
+    assert (talks.on(SPOKE), talks.on(SPOKE, attempt=1)) == ([RESET_IT], [RESET_IT])
+
+
 def test_requests_that_leave_late_are_counted() -> None:
     talks = Talks()
     talks.on(OPENED, age_s=0.9)

@@ -46,8 +46,9 @@ NEVER: Final = -(1 << 62)
 RESET_AGAIN_NS: Final = 200_000_000
 """Time after which a connection that goes on is reset again."""
 
-KEY, STARTED, STATE, OURS, NEXT, LAST_RESET, FIELDS = range(7)
-"""Columns of a conversation. KEY is 0 where there is none; NEXT is what we acknowledge."""
+KEY, STARTED, STATE, OURS, NEXT, LAST_RESET, OTHER_RESET, FIELDS = range(8)
+"""Columns of a conversation. KEY is 0 where there is none; NEXT is what we acknowledge. LAST_RESET is when its
+connection was reset, OTHER_RESET when one of another attempt was."""
 OPEN, HEARD, OVER = range(3)
 """States: our request may be lost, it was acknowledged, or the connection was reset."""
 
@@ -122,14 +123,14 @@ def _take_place(
     if entry[KEY] != 0:
         held.forgotten[place] = max(held.forgotten[place], entry[STARTED])
     entry[KEY], entry[STARTED], entry[STATE] = key, now_ns, state
-    entry[OURS], entry[NEXT], entry[LAST_RESET] = event[4], event[5], 0
+    entry[OURS], entry[NEXT], entry[LAST_RESET], entry[OTHER_RESET] = event[4], event[5], 0, 0
 
 
 @kernel
 def _reset_seldom(
     held: Conversations, actions: NDArray[np.int64], at: int, event: NDArray[np.int64], key: int, now_ns: int
 ) -> int:
-    """Reset a connection that is not talked on, unless its service was reset just now: a peer may send without end.
+    """Reset a connection that is not talked on, unless it was reset just now: a peer may send without end.
 
     The service is remembered, if there is room, and not talked to any more.
     """
@@ -148,10 +149,11 @@ def _reset_seldom(
     entry = entries[way]
     if entry[KEY] >> 8 != key >> 8:
         _take_place(held, place, way, event, key, now_ns, OVER)
-    elif now_ns - entry[LAST_RESET] < RESET_AGAIN_NS:
+    column = LAST_RESET if entry[KEY] == key else OTHER_RESET
+    if now_ns - entry[column] < RESET_AGAIN_NS and entry[column] != 0:
         held.counts[HELD_BACK] += 1
         return at
-    entry[LAST_RESET] = now_ns
+    entry[column] = now_ns
     return _reset(held, actions, at, event, key)
 
 

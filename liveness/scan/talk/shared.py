@@ -35,7 +35,7 @@ COUNTS: Final = (
 - lost_events, lost_verdicts: rows that found a ring full.
 - withdrawn: talks that ended, and SYN-ACKs that were refused, because the target had opted out.
 - late: requests that left more than LATE_NS after their SYN-ACK had arrived.
-- held_back: resets that were not sent because the service had been reset just before.
+- held_back: resets that were not sent because the connection had been reset just before.
 """
 TALKS, REPEATS, RESETS, REFUSED, LOST_EVENTS, LOST_VERDICTS, NO_ROOM, UNSURE, WITHDRAWN, LATE, HELD_BACK = range(
     len(COUNTS)
