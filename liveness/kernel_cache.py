@@ -169,7 +169,9 @@ class KernelCache:
         calls another time.
         """
         mark = self._mark(name, load)
-        return mark is not None and not mark.exists()
+        with suppress(OSError):  # of a process that may not look there any more
+            return mark is not None and not mark.exists()
+        return False
 
     def mark_compiled(self, name: str, load: Any) -> None:  # noqa: ANN401 - as above
         """Note that the kernels which `load` calls lie here."""

@@ -25,14 +25,11 @@ def _analyze() -> "list[Step]":
 
 def _survey() -> "list[Step]":
     from liveness.cli import warm_samples
-    from liveness.survey import beliefs, sender
     from liveness.system.warming import Step
 
     return [
         Step("survey", warm_samples.load_kernels_of_survey),
         Step("analysis of surveys", warm_samples.analyze_survey_of_samples),
-        Step("rounds of surveys", sender.warm_up),
-        Step("beliefs of surveys", beliefs.warm_up),
     ]
 
 

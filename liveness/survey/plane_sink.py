@@ -15,6 +15,7 @@ from liveness.planes.live import LATE, LISTENED_NS, NEGATIVE, POSITIVE, START_NS
 from liveness.replies import REPLY_DTYPE, Kind, ReplyKey
 from liveness.runs.segment import Tally
 from liveness.scan.receive.sink import Parts, Sink, SinkContext, SinkKind, no_parts
+from liveness.survey import beliefs, sender
 
 if TYPE_CHECKING:
     from liveness.scan.plan import Plan
@@ -188,6 +189,8 @@ class PlaneSinks(SinkKind):
         return PlaneSink(self._order, self._live, [probe.name for probe in context.plan.probes], self._now_ns)
 
     def warm_up(self, plan: "Plan") -> None:
-        """Compile the kernel that sets bits, or load it from its cache."""
+        """Compile the kernels that only a survey has, or load them from the cache: of bits, slots and beliefs."""
         del plan
+        sender.warm_up()
+        beliefs.warm_up()
         PlaneSink(self._order, self._live).place(np.zeros(0, REPLY_DTYPE), 0)

@@ -37,7 +37,6 @@ from liveness.scan.session import (
     warn_of_ephemeral_ports,
     with_clock,
 )
-from liveness.survey import beliefs
 from liveness.survey.conclusion import Record, conclude, running, scanner_of
 from liveness.survey.config import SurveyNotify
 from liveness.survey.message import SurveyMessage
@@ -46,7 +45,6 @@ from liveness.survey.plane_sink import PlaneSinks
 from liveness.survey.recorded import recorded, resumable, write_blocks
 from liveness.survey.recorder import RoundRecorder, boot_hash
 from liveness.survey.schedule import Survey, check_start_time
-from liveness.survey.sender import warm_up
 from liveness.survey.supervisor import SurveySupervisor
 
 
@@ -218,8 +216,6 @@ def _concluded(session: _Session, opened: Opened, notifications: Notifications) 
     """Run and conclude a session; what it has to say is given to `notifications`."""
     directory, survey = session.directory, session.survey
     announce(directory.path)
-    warm_up()
-    beliefs.warm_up()
     place = str(directory.path.absolute())
     kept = f"what was received is kept; `liveness survey run --resume {shlex.quote(str(directory.path))}` continues it"
     try:

@@ -57,7 +57,7 @@ class ModelLab(LabSupervisor):
         from liveness.lab.model.origin.hidden import EVERYWHERE  # noqa: PLC0415 - see the class
         from liveness.lab.model.responder.conditions import conditions_of_place, parse_conditions  # noqa: PLC0415
         from liveness.lab.model.responder.network import far_interface  # noqa: PLC0415
-        from liveness.lab.model.responder.process import Responder, warm_up  # noqa: PLC0415
+        from liveness.lab.model.responder.process import Responder, load_responder  # noqa: PLC0415
         from liveness.lab.model.responder.state import SLOT_BYTES, make_model  # noqa: PLC0415
         from liveness.net.rx_packet import PacketRxRing  # noqa: PLC0415
         from liveness.net.transport import open_transport  # noqa: PLC0415
@@ -81,7 +81,7 @@ class ModelLab(LabSupervisor):
                 model = model._replace(routers=first.routers, router_busy_ns=first.router_busy_ns)
         interface = far_interface(number)
         tx_ring = open_transport(interface, 1, SLOT_BYTES, 1, "auto", "auto").rings[0]
-        warm_up(model, tx_ring)
+        load_responder(model, tx_ring)
         rx_ring = PacketRxRing(interface, EVERYTHING, RING_MIB // (1 + len(self.others)), RETIRE_MS)
         name = places[number][0] if places else ""
         return Responder(model, conditions, file.text, rx_ring, tx_ring, self.runs[number], name)

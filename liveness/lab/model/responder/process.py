@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from liveness.lab.model.responder.verdict import Verdict
 from liveness.net.ring import RxRing, TxRing
 from liveness.packets.block import pack_block
 from liveness.runs.announce import announced
+from liveness.system.warming import Step, load_kernels
 
 BATCH: Final = 256
 IDLE_S: Final = 0.02
@@ -213,8 +215,13 @@ def run_all(responders: Sequence[Responder], stopping: Callable[[], bool]) -> No
                 cleanup.callback(responder.close)
 
 
+def load_responder(model: Model, tx_ring: TxRing) -> None:
+    """Load the kernels before packets arrive and fill the ring; what is not compiled yet, a child process compiles."""
+    load_kernels([Step("answers of the model", partial(warm_up, model, tx_ring))])
+
+
 def warm_up(model: Model, tx_ring: TxRing) -> None:
-    """Compile the kernels, or load them from their cache, before packets arrive and fill the ring.
+    """Compile the kernels, or load them from their cache.
 
     `model` answers a frame that is no probe, which changes nothing.
     """
