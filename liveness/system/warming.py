@@ -4,9 +4,11 @@ The compiler's memory is freed when a child ends, so that the processes of a lon
 several processors compiles several parts of a command at the same time.
 """
 
+import ctypes
 import mmap
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +19,10 @@ from liveness.kernel import mark_compiled, needs_compiling
 from liveness.kernel_compiler import CompiledKernels
 from liveness.system import child, compile_display
 
+PROCESS_NAME: Final = b"compiling"
+"""The name of processes that compile, for people and for programs that count the others."""
+PR_SET_NAME: Final = 15
+PR_GET_NAME: Final = 16
 _MOST_STEPS: Final = 255
 """The number of a step is a byte in the pipe of those to do."""
 
@@ -57,7 +63,8 @@ def compile_kernels(steps: Iterable[Step]) -> bool:
     os.close(to_do)
     workers = min(len(missing), len(os.sched_getaffinity(0)))
     try:
-        child.run_in_children([partial(_work, missing, waiting, counts)] * workers, partial(_show, counts))
+        with _named(PROCESS_NAME):
+            child.run_in_children([partial(_work, missing, waiting, counts)] * workers, partial(_show, counts))
         _show(counts)
     finally:
         os.close(waiting)
@@ -65,6 +72,18 @@ def compile_kernels(steps: Iterable[Step]) -> bool:
     for step in missing:
         mark_compiled(step.name, step.load)
     return True
+
+
+@contextmanager
+def _named(name: bytes) -> Iterator[None]:
+    """Give this process a name, as ps and top show it, which its children inherit; restore the old one at the end."""
+    before = ctypes.create_string_buffer(16)
+    child.libc.prctl(PR_GET_NAME, before, 0, 0, 0)
+    child.libc.prctl(PR_SET_NAME, name, 0, 0, 0)
+    try:
+        yield
+    finally:
+        child.libc.prctl(PR_SET_NAME, before, 0, 0, 0)
 
 
 def _work(steps: Sequence[Step], waiting: int, counts: NDArray[np.int64]) -> None:

@@ -21,6 +21,7 @@ from liveness.config.model import from_document
 from liveness.lab.hosts.check import probes_of
 from liveness.lab.hosts.truth import expected_sets
 from liveness.lab.load import load_internet
+from liveness.system.warming import PROCESS_NAME
 from tests.census.support import EXEC, LIVENESS, Census, clean_environment, run, write_yaml
 
 pytestmark = pytest.mark.lab
@@ -74,10 +75,17 @@ def await_true(condition: Callable[[], bool]) -> bool:
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the children of a process in the order in which they were born."""
+    """Return the children of a process in the order in which they were born, but for those that compile kernels."""
     with suppress(OSError):
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        born = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [child for child in born if not _compiles(child)]
     return []
+
+
+def _compiles(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_bytes().strip() == PROCESS_NAME
+    return False
 
 
 def is_scan(pid: int) -> bool:

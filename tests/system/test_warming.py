@@ -132,3 +132,28 @@ def test_a_quiet_command_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people, "level", NOTICE)
     compiling.show("compiling kernels, once: 1 of 2")
     assert terminal.getvalue() == ""
+
+
+NAMED = """
+import many_kernels as many
+from pathlib import Path
+from liveness.system.warming import Step, compile_kernels
+
+def name():
+    return Path("/proc/self/comm").read_text().strip()
+
+def load():
+    many.load_third()
+    Path("named").write_text(name())
+
+before = name()
+load.__code__ = load.__code__.replace(co_filename=many.__file__)
+compile_kernels([Step("named", load)])
+print(Path("named").read_text(), name() == before)
+"""
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_processes_that_compile_are_named_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_code(tmp_path, NAMED) == ["compiling True"]
