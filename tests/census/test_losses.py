@@ -128,7 +128,7 @@ def test_frames_that_are_destroyed_without_carrier_are_errors_of_their_probe(tmp
             # Only the process that watches the path would stop the sender before a frame is destroyed.
             scan.process.send_signal(signal.SIGSTOP)
             built.far_ip("link", "set", "ps0", "down")
-            time.sleep(0.3)
+            time.sleep(0.6)
             scan.process.send_signal(signal.SIGCONT)
             time.sleep(1.0)
             built.far_ip("link", "set", "ps0", "up")
