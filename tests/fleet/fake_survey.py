@@ -66,7 +66,7 @@ class Session:
             blocked = read_entries(self.survey.census.targets.blocklists)
             targets = self.survey.targets.intervals.difference(blocked)
             step = self.addresses[targets.contains(self.addresses)].tolist()
-            trace(event="probed", scan=self.label, round=len(sent), targets=step)
+            trace(event="probed", scan=self.label, round=len(sent), targets=list(targets.entries()))
             sent.append(step)
             temporary = state.with_suffix(".tmp")
             temporary.write_text(json.dumps(sent))

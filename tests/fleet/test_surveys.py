@@ -15,6 +15,7 @@ from liveness.fleet.work import Work, check_work
 from liveness.planes.manifest import load_manifest
 from liveness.planes.rundir import SurveyRun
 from liveness.space.addresses import parse_entry
+from liveness.space.prefixes import parse_lines
 from liveness.survey.config_files import load_survey_config
 from tests.fleet.fake_survey import answers
 from tests.fleet.support import Place, check_alone, cleaned, kill_left, wait_for
@@ -159,9 +160,9 @@ def test_what_opts_out_during_a_survey_and_after_it_is_nowhere(tmp_path: Path) -
         code, _, err = command.ended()
         assert code == 0, err
         low, high = parse_entry(DURING)
-        after = [one for line in place.lines("probed")[before:] for one in line["targets"]]
+        after = [parse_lines(line["targets"]) for line in place.lines("probed")[before:]]
         assert after
-        assert not any(low <= one <= high for one in after)
+        assert not any(targets.contains([low, high]).any() for targets in after)
         (tmp_path / "more.txt").write_text("9.10.0.0/26\n9.9.0.3\n")
         done = place.fleet("blocklist", "-b", "more.txt")
         assert done.returncode == 0, done.stderr
