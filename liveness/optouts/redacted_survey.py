@@ -40,9 +40,18 @@ def redact_survey(
     """Remove what is about blocked addresses from a survey whose lock the caller holds; return what changed.
 
     A survey that ended early cannot be resumed afterwards, because its live planes are removed. Raises LivenessError
-    for files that are damaged or cannot be written; the run is then as it was.
+    for files that are damaged or cannot be written, and for a survey that was killed: only its live planes have its
+    last rounds. The run is then as it was.
     """
-    return _Redaction(directory, blocked, lists, digests, Stage(directory), SurveyRun.open(directory.path)).apply()
+    run = SurveyRun.open(directory.path)
+    if run.manifest.status == "running":
+        with directory.files() as files:
+            if files.is_directory(ROUNDS_FOLDER):
+                raise LivenessError(
+                    f"{directory.path}: this survey was killed: `liveness survey run --resume` continues it; when that"
+                    " has ended, or was stopped, its opted-out data can be removed"
+                )
+    return _Redaction(directory, blocked, lists, digests, Stage(directory), run).apply()
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -116,3 +117,19 @@ def test_a_survey_that_cannot_be_redacted_is_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(LivenessError, match=r"tcp-80\.late\.bits: 1 bytes, where the manifest's"):
         redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
     assert content(run) == before
+
+
+def test_a_survey_that_was_killed_after_it_was_resumed_keeps_its_last_rounds(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    survey_on_disk(run)
+    (run / ROUNDS_FOLDER / "live").write_bytes(b"days")
+    write_manifest(msgspec.structs.replace(load_manifest(run), status="running"), run)
+    (tmp_path / "list.txt").write_text("")
+    os.close(RunDirectory(run).lock())
+    before = content(run)
+    with pytest.raises(LivenessError, match=r"this survey was killed: `liveness survey run --resume` continues it"):
+        redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
+    assert content(run) == before
+    (run / ROUNDS_FOLDER / "live").unlink()
+    (run / ROUNDS_FOLDER).rmdir()  # a copy in a store has no live planes
+    assert redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"]).targets == 14
