@@ -140,10 +140,14 @@ def clock_warning(clock: Clock) -> str | None:
 
 
 def await_start(plan: Plan, on_notice: Callable[[str], None]) -> bool:
-    """Wait until shortly before the agreed start of a run, and return whether it has one; senders wait for the rest."""
+    """Wait until shortly before the agreed start of a run, and return whether it has one; senders wait for the rest.
+
+    The highest rate within the limits, which may take long to find, is found before.
+    """
     start_ns = first_start_ns(plan)
     if start_ns is None:
         return False
+    _ = plan.ceiling_pps
     start, start_s = plan.config.start_at, start_ns / 1e9
     offset = plan.config.start_offset
     shown = f"{start} + {offset}" if offset.us else str(start)

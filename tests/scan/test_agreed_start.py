@@ -40,5 +40,21 @@ def test_a_scan_is_ready_shortly_before_its_start(
     assert START.seconds - clock_s[0] == pytest.approx(min(before_s, START_LEAD_S))
 
 
+def test_the_search_for_the_highest_rate_ends_before_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_s, search_s = [START.seconds - 3600], 40.0
+
+    def search(*_: object) -> float:
+        clock_s[0] += search_s
+        return 150.0
+
+    monkeypatch.setattr(time, "time", lambda: clock_s[0])
+    monkeypatch.setattr(time, "sleep", lambda span_s: clock_s.__setitem__(0, clock_s[0] + span_s))
+    monkeypatch.setattr("liveness.scan.plan.ceiling_pps", search)
+    plan = plan_of(START)
+    assert await_start(plan, lambda _: None)
+    assert plan.ceiling_pps == 150
+    assert START.seconds - clock_s[0] == pytest.approx(START_LEAD_S)
+
+
 def test_without_a_start_nothing_is_awaited() -> None:
     assert not await_start(plan_of(None), pytest.fail)
