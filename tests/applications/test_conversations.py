@@ -135,6 +135,7 @@ def test_a_target_that_opts_out_during_its_talk_is_reset_at_once_and_not_asked_a
     assert talks.on(OPENED, withdrawn=gone) == [RESET_IT]
     assert talks.later(5, gone) == [(RESET_UNHEARD, TARGET_ADDRESS + 1)]
     assert talks.on(OPENED, TARGET_ADDRESS, withdrawn=gone) == [RESET_IT]
+    assert talks.counts("refused_withdrawn") == (0,)
     assert talks.counts("talks", "withdrawn", "refused") == (2, 1, 0), "a service that was talked to is not refused"
 
 
@@ -142,7 +143,7 @@ def test_a_target_that_has_opted_out_is_not_asked() -> None:
     talks = Talks()
     gone = Intervals.from_bounds([TARGET_ADDRESS], [TARGET_ADDRESS])
     assert talks.on(OPENED, withdrawn=gone) == [RESET_IT]
-    assert talks.counts("talks", "withdrawn", "refused") == (0, 1, 1)
+    assert talks.counts("talks", "withdrawn", "refused", "refused_withdrawn") == (0, 1, 1, 1)
 
 
 def test_a_talk_whose_request_was_acknowledged_ends_after_the_request_if_its_target_opts_out() -> None:

@@ -512,6 +512,8 @@ def test_a_slow_talker_resets_all_talks_at_its_end() -> None:
         ({"talks": 20_000, "refused": 200}, ""),
         ({"talks": 20_000, "refused": 201}, "201 SYN-ACKs were not talked to, more than 1%"),
         ({"talks": 0, "refused": 100}, ""),
+        ({"talks": 20_000, "refused": 5_200, "withdrawn": 6_000, "refused_withdrawn": 5_000}, ""),
+        ({"talks": 20_000, "refused": 5_201, "withdrawn": 6_000, "refused_withdrawn": 5_000}, "201 SYN-ACKs were not"),
         ({"talks": 1000, "refused": 1, "no_room": 1}, "1 SYN-ACKs were not talked to because too many talks"),
         ({"talks": 1000, "late": 1}, "1 services waited longer than a second"),
         ({"talks": 1000, "refused": 0, "lost_events": 3, "lost_verdicts": 2}, "5 events of talks were lost"),

@@ -22,6 +22,7 @@ from liveness.scan.talk.shared import (
     NO_ROOM,
     OPENED,
     REFUSED,
+    REFUSED_GONE,
     REPEATS,
     RESET,
     RESETS,
@@ -189,6 +190,7 @@ def _begin(
         held.counts[REFUSED] += 1
         if gone:
             held.counts[WITHDRAWN] += 1
+            held.counts[REFUSED_GONE] += 1
         elif unsure:
             held.counts[UNSURE] += 1
         return _reset_seldom(held, actions, at, event, key, now_ns)
@@ -294,7 +296,7 @@ def take_withdrawn(
     actions: NDArray[np.int64],
     at: int,
 ) -> int:
-    """End the talks with the `withdrawn` targets, which have opted out; return the number of actions so far.
+    """End the talks with the `withdrawn` targets; return the number of actions so far.
 
     It looks at the talks from pointers[SWEPT] on, and returns early when `actions` is full.
     """

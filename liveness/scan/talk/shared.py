@@ -25,21 +25,21 @@ VERDICTS: Final = 1 << 16
 
 COUNTS: Final = (
     *("talks", "repeats", "resets", "refused", "lost_events", "lost_verdicts"),
-    *("no_room", "unsure", "withdrawn", "late", "held_back"),
+    *("no_room", "unsure", "withdrawn", "late", "held_back", "refused_withdrawn"),
 )
 """What the manifest counts:
 
 - talks: requests (or bare acknowledgments) sent; repeats: those sent again; resets: connections reset.
 - refused: SYN-ACKs that were not talked to although they could be. Among them no_room: the memory was full; unsure: the
-  service may have been talked to before. The others came after the end of the scan, or from targets that had opted out.
+  service may have been talked to before; refused_withdrawn: the target was withdrawn. The others came after the end of
+  the scan.
 - lost_events, lost_verdicts: rows that found a ring full.
-- withdrawn: talks that ended, and SYN-ACKs that were refused, because the target had opted out.
+- withdrawn: talks that ended, and SYN-ACKs that were refused, because the target had opted out or was left out.
 - late: requests that left more than LATE_NS after their SYN-ACK had arrived.
 - held_back: resets that were not sent because the connection had been reset just before.
 """
-TALKS, REPEATS, RESETS, REFUSED, LOST_EVENTS, LOST_VERDICTS, NO_ROOM, UNSURE, WITHDRAWN, LATE, HELD_BACK = range(
-    len(COUNTS)
-)
+TALKS, REPEATS, RESETS, REFUSED, LOST_EVENTS, LOST_VERDICTS = range(6)
+NO_ROOM, UNSURE, WITHDRAWN, LATE, HELD_BACK, REFUSED_GONE = range(6, len(COUNTS))
 LATE_NS: Final = 1_000_000_000
 
 

@@ -190,11 +190,13 @@ class TalkSinks(SinkKind):
 def overload_of(counts: Mapping[str, int]) -> list[str]:
     """Return what the counts of talks say about a talker that could not keep up.
 
-    Some SYN-ACKs are refused in each run, such as those that come after its end.
+    Some SYN-ACKs are refused in each run, such as those that come after its end. Those of withdrawn targets say nothing
+    about the talker.
     """
     lines = []
     lost, refused = counts.get("lost_events", 0) + counts.get("lost_verdicts", 0), counts.get("refused", 0)
     full, late = counts.get("no_room", 0), counts.get("late", 0)
+    others = refused - full - counts.get("refused_withdrawn", 0)
     remedy = "raise talk.rate or lower the rate"
     if lost:
         lines.append(f"{lost:,} events of talks were lost because the talker could not keep up: {remedy}")
@@ -202,9 +204,9 @@ def overload_of(counts: Mapping[str, int]) -> list[str]:
         lines.append(
             f"{full:,} SYN-ACKs were not talked to because too many talks were under way: lower the rate or talk.wait"
         )
-    if refused - full > max(REFUSED_LEAST, REFUSED_SHARE * counts.get("talks", 0)):
+    if others > max(REFUSED_LEAST, REFUSED_SHARE * counts.get("talks", 0)):
         why = f"more than {REFUSED_SHARE:.0%} of the talks: {remedy}; a resumed run refuses some, too"
-        lines.append(f"{refused - full:,} SYN-ACKs were not talked to, {why}")
+        lines.append(f"{others:,} SYN-ACKs were not talked to, {why}")
     if late:
         lines.append(f"{late:,} services waited longer than a second for the request: {remedy}")
     return lines
