@@ -38,6 +38,8 @@ STOP_S: Final = 60.0
 MOST_TRIES: Final = 5
 """A job that its runner gave up is placed again so often in a row."""
 
+NOT_REMOVED: Final = "opted-out data is not removed there: `liveness fleet blocklist` tries again"
+
 
 @dataclass(slots=True)
 class Coordinator:
@@ -68,7 +70,7 @@ class Coordinator:
     """Jobs that have stopped at a vantage point that will not return: they are moved when their lease has expired."""
 
     def run(self) -> None:
-        """Work until every job has ended. Raises LivenessError if the scheduler or the store is gone."""
+        """Work until every job has ended. LivenessError if scheduler or store are gone, or a damaged run is left."""
         self.publish()
         for planned in self.plan.jobs:
             self._find(planned)
@@ -82,9 +84,11 @@ class Coordinator:
             self.publish()
             looks += 1
             self.pause(LOOK_S)
-        opt_outs.apply_to_stored(self.store, self.plan, self.note)
+        problems = opt_outs.apply_to_stored(self.store, self.plan, self.note)
         if all(outcome.state in FINAL for outcome in self.outcomes.values()):
             marks.end(self.store, self.plan.census, self.plan.run)
+        if problems:
+            raise LivenessError(f"{_united(problems)}: {NOT_REMOVED}")
 
     def stop(self) -> list[str]:
         """Stop the scans of a cluster within this process, and wait for their ends; return the jobs that go on.
@@ -117,12 +121,15 @@ class Coordinator:
         if new and self._published:
             self.note("blocklists published: scans at work withdraw what is new within 10 s")
         try:
-            opt_outs.apply_to_stored(self.store, self.plan, self.note)
-        except StoreError as error:
+            problems = opt_outs.apply_to_stored(self.store, self.plan, self.note)
+        except LivenessError as error:
             self._warn_once(f"{error}: it is tried again")
             return
-        except LivenessError as error:
-            self._warn_once(f"{error}: opted-out data is not removed there: `liveness fleet blocklist` tries again")
+        if any(isinstance(problem, StoreError) for problem in problems):
+            self._warn_once(f"{_united(problems)}: it is tried again")
+            return
+        if problems:
+            self._warn_once(f"{_united(problems)}: {NOT_REMOVED}")
         else:
             self._problem = ""
         self._published = text
@@ -311,6 +318,10 @@ class Coordinator:
             and marks.drained(self.store, self.plan.census, name) is None
         ]
         return min(able, key=lambda name: load[name], default=None)
+
+
+def _united(problems: list[LivenessError]) -> str:
+    return "; ".join(dict.fromkeys(map(str, problems)))
 
 
 def skew_ms(found: Facts) -> float:

@@ -16,7 +16,7 @@ from liveness.fleet.download import download
 from liveness.fleet.job import Outcome
 from liveness.fleet.plan import Plan
 from liveness.fleet.plans import stored_plan
-from liveness.fleet.store import Store
+from liveness.fleet.store import Store, StoreError
 from liveness.fleet.upload import Upload, other_places, remove_others
 from liveness.optouts.redaction import redact_run
 from liveness.space.intervals import Intervals
@@ -75,23 +75,31 @@ def intervals_of(store: Store, name: str, text: bytes) -> Intervals:
         raise LivenessError(str(error)) from error
 
 
-def apply_to_stored(store: Store, plan: Plan, note: Callable[[str], None]) -> None:
+def apply_to_stored(store: Store, plan: Plan, note: Callable[[str], None]) -> list[LivenessError]:
     """Remove what is published from the stored runs of a plan that may still have it; `note` gets a line for each.
 
-    A changed run is stored again, below another prefix, before the copy that has the opted-out data is removed. Raises
-    LivenessError for a run that is damaged or cannot be stored.
+    A changed run is stored again, below another prefix, before the copy that has the opted-out data is removed. Returns
+    what kept it from being removed from some, such as one that is damaged: the others do without it nevertheless.
+    StoreError if the store is gone.
     """
+    problems = []
     digest = hashlib.sha256(published(store, plan.census)).hexdigest()
     for planned in plan.jobs:
         job = layout.of_job(plan.census, plan.run, planned.job)
-        result = store.document(f"{job}/{layout.RESULT}", Outcome)
-        if result is None or not result.place:
-            continue
-        if result.opt_outs_sha256 == digest and not any(other_places(store, job, result.place)):
-            continue
-        with claimed(store, job, note) as check:
-            if _apply_to_one(store, plan.census, job, check):
-                note(f"{planned.job}: opted-out data removed from the stored run")
+        try:
+            result = store.document(f"{job}/{layout.RESULT}", Outcome)
+            if result is None or not result.place:
+                continue
+            if result.opt_outs_sha256 == digest and not any(other_places(store, job, result.place)):
+                continue
+            with claimed(store, job, note) as check:
+                if _apply_to_one(store, plan.census, job, check):
+                    note(f"{planned.job}: opted-out data removed from the stored run")
+        except LivenessError as error:
+            problems.append(error)
+            if isinstance(error, StoreError):
+                published(store, plan.census)  # if the store is gone, the next runs are not waited for
+    return problems
 
 
 def apply_to_all(store: Store, census: str, note: Callable[[str], None]) -> list[LivenessError]:
@@ -101,7 +109,7 @@ def apply_to_all(store: Store, census: str, note: Callable[[str], None]) -> list
         try:
             plan = stored_plan(store, census, run)
             if plan is not None:
-                apply_to_stored(store, plan, note)
+                problems += apply_to_stored(store, plan, note)
         except LivenessError as error:
             problems.append(error)
     return problems

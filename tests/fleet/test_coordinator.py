@@ -212,6 +212,21 @@ def test_a_moved_job_that_is_refused_is_placed_again(tmp_path: Path) -> None:
     assert {outcome.state for outcome in done.outcomes.values()} == {"complete"}
 
 
+def test_a_run_with_a_damaged_shard_ends_and_the_problem_is_told(tmp_path: Path) -> None:
+    store = Store(MemoryStore(), "memory")
+    placement = MadeUp({"ams1": [HERE], "fra1": [HERE]})
+
+    def damaging(job: Job, vantage: VantagePoint) -> None:
+        MadeUp.submit(placement, job, vantage)
+        if vantage.name == "ams1":
+            store.put("wide/r1/ams1/0-of-2/result.json", b"{")
+
+    placement.submit = damaging  # type: ignore[method-assign]
+    with pytest.raises(LivenessError, match=r"ams1/0-of-2/result\.json.*`liveness fleet blocklist` tries again"):
+        coordinate(tmp_path, placement, store, **SPLIT)
+    assert marks.is_ended(store, "wide", "r1")
+
+
 def test_a_lease_counts_as_expired_when_it_is_by_every_clock(tmp_path: Path) -> None:
     store = Store(MemoryStore(), "memory")
     done, _ = coordinate(tmp_path, MadeUp({"ams1": [HERE], "fra1": [HERE]}), store, **SPLIT)

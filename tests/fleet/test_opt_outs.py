@@ -145,8 +145,8 @@ def test_a_redaction_that_was_cut_short_is_ended_by_the_next_one(
     plan, job = stored(tmp_path, store)
     opt_outs.publish(store, "wide", f"{somebody()}\n".encode())
     monkeypatch.setattr(Dying, "fault", fault)
-    with pytest.raises(StoreError):
-        opt_outs.apply_to_stored(store, plan, lambda _: None)
+    (problem,) = opt_outs.apply_to_stored(store, plan, lambda _: None)
+    assert isinstance(problem, StoreError)
     assert places(store, job) == {"0001", "0001.1"}
     monkeypatch.setattr(Dying, "fault", ("", ""))
     opt_outs.apply_to_stored(store, plan, lambda _: None)
@@ -202,6 +202,40 @@ def test_a_damaged_list_is_written_again_from_those_that_were_published() -> Non
     store.put(part, b"no address")
     with pytest.raises(LivenessError, match=part.rpartition("/")[2]):
         opt_outs.publish(store, "wide", b"203.0.113.0/24\n")
+
+
+@pytest.mark.parametrize("damaged", ["result.json", "0001/files.json", "0001/manifest.json"])
+def test_a_damaged_run_keeps_nothing_from_being_removed_from_the_other_runs_of_its_plan(
+    tmp_path: Path, damaged: str
+) -> None:
+    store = Store(MemoryStore(), "memory")
+    plan, job = stored(tmp_path, store)
+    before = msgspec.structs.replace(plan.jobs[0], job="ams0/0-of-1")
+    other = f"wide/r1/{before.job}"
+    for name in store.names(job):
+        store.put(name.replace(job, other), store.get(name) or b"")
+    (store.remove if damaged.startswith("0") else lambda name: store.put(name, b"{"))(f"{other}/{damaged}")
+    opt_outs.publish(store, "wide", f"{somebody()}\n".encode())
+    both = msgspec.structs.replace(plan, jobs=[before, *plan.jobs])
+    (problem,) = opt_outs.apply_to_stored(store, both, lambda _: None)
+    assert other in str(problem)
+    assert places(store, job) == {"0001.1"}
+
+
+def test_a_store_that_is_gone_is_not_asked_for_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Dying(MemoryStore(), "memory")
+    plan, _ = stored(tmp_path, store)
+    opt_outs.publish(store, "wide", f"{somebody()}\n".encode())
+    answers = [opt_outs.published(store, "wide")]
+
+    def published(*_: object) -> bytes:
+        if not answers:
+            raise StoreError("gone")
+        return answers.pop()
+
+    monkeypatch.setattr("liveness.fleet.opt_outs.published", published)
+    with pytest.raises(StoreError):
+        opt_outs.apply_to_stored(store, plan, lambda _: None)
 
 
 @pytest.mark.parametrize("damage", [b"{", b'{"census": "other"}'])
