@@ -81,7 +81,7 @@ class LiveTxRing:
         ring = np.frombuffer(self._frame_memory, np.uint8, slots * slot_bytes).reshape(slots, slot_bytes)
         self.frames: NDArray[np.uint8] = ring[:, :frame_bytes]
         self._lengths = ring.view(np.uint16)[:, frame_bytes // 2]
-        self._lead = slots // 2
+        self._lead = 0  # unless a rate is set: a survey, which sets none, records which frames have left by when
         self._before = (0, 0)  # completed and failed before `count_from_here`
         self._committed = 0
         self._stall = StallWatch()
@@ -187,6 +187,8 @@ class LiveTxRing:
 
     def kick(self) -> bool:
         """Have the committed frames sent; return whether so few are left that the next ones may be filled meanwhile.
+
+        Unless `pace` has set a rate, that is none.
 
         Raises InterfaceDownError, InterfaceGoneError, and LivenessError if the kernel refuses to go on or nothing was
         sent for a long time.

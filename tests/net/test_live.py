@@ -307,6 +307,18 @@ def test_a_ring_that_knows_its_rate_is_ready_to_send() -> None:
 
 
 @in_network_of_root
+def test_a_ring_without_a_rate_has_frames_waiting_until_each_of_them_has_left() -> None:
+    """A survey, which sets no rate, records a frame as sent when the kick says that nothing is left to send."""
+    with joined() as (tx, rx, _):
+        for number in range(0, 30, 10):
+            commit_frames(tx, 10, number=number)
+            while not tx.kick():
+                tx.wait(PATIENCE_S)
+            assert (tx.completed, tx.errors, tx.waiting) == (number + 10, 0, 0)
+        assert len(arrived(rx, 30)) == 30
+
+
+@in_network_of_root
 def test_frames_are_no_closer_together_than_the_pace_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tx_live, "LONGEST_GAP_NS", 10**9)
     with joined() as (tx, _, _):
