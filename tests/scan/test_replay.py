@@ -23,6 +23,7 @@ from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.packets.reply_filter import reply_filter
 from liveness.probes.template import LinkAddresses
 from liveness.replylog.runlog import settle
+from liveness.runs.left_out import add_left_out, load_left_out
 from liveness.runs.manifest import Manifest, ProbeCounts, Receive
 from liveness.runs.merge import merge
 from liveness.runs.rundir import RunDirectory
@@ -181,6 +182,14 @@ def test_the_run_s_own_packets_give_the_same_sets(lived: Lived, tmp_path: Path) 
     assert manifest.replay is not None
     assert manifest.replay.packets == manifest.replay.passed == len(lived.received)
     assert (tmp_path / "out" / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_replay_knows_what_the_run_left_out(lived: Lived, tmp_path: Path) -> None:
+    shutil.copytree(lived.path, tmp_path / "run")
+    add_left_out(tmp_path / "run", Intervals.from_bounds([FIRST + 4], [FIRST + 7]))
+    run = liveness("replay", "--run", tmp_path / "run", "-o", tmp_path / "out", "--check")
+    assert run.code == 0, run.err
+    assert load_left_out(tmp_path / "out") == load_left_out(tmp_path / "run")
 
 
 def in_raw_ip(packets: list[Packet]) -> bytes:

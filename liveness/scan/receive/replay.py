@@ -16,6 +16,7 @@ from liveness.probes.template import LinkAddresses
 from liveness.replies import Kind
 from liveness.replylog.runlog import Mode
 from liveness.runs.course import Timeline
+from liveness.runs.left_out import add_left_out, load_left_out
 from liveness.runs.manifest import Manifest, Receive, Replay
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.scan.interruption import Interruption, signals_noted
@@ -107,6 +108,7 @@ def replay(
     """
     manifest = run.read_manifest()
     plan = plan_of(run, manifest, log)
+    left_out = load_left_out(run.path)
     sources = tuple(parse_address(address) for address in manifest.source_addresses)
     program = reply_filter(sources, plan.cookie.port_first, plan.cookie.port_last, REPLY_ICMP_TYPES)
     constants = constants_of(plan, LinkAddresses(bytes(6), bytes(6)), sources)
@@ -131,6 +133,7 @@ def replay(
             directory.remove_traces()
             directory.write_key(plan.key)
             directory.write_targets(plan.intervals.entries())
+            add_left_out(directory.path, left_out)
             unread = [] if interruption.reason else [line for capture in ring.captures for line in capture.unread]
             replayed = _manifest(manifest, kept, ring, unread, interruption.reason)
             replayed = msgspec.structs.replace(replayed, targets_sha256=directory.targets_digest())
