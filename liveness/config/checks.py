@@ -166,7 +166,13 @@ def application_problems(config: Config) -> Iterator[Problem]:
             "expected windows, mss or none with applications: once a SYN has a timestamp, each segment needs one"
             " (RFC 7323), and those of talks have none",
         )
-    if config.talk.first_bytes and config.replies not in ("parquet", "both"):
+    if config.talk.first_bytes and not config.applications:
+        yield Problem(
+            "$.talk.first_bytes",
+            config.talk.first_bytes,
+            "only services that are talked to send data, and none are: name applications",
+        )
+    elif config.talk.first_bytes and config.replies not in ("parquet", "both"):
         yield Problem(
             "$.talk.first_bytes",
             config.talk.first_bytes,

@@ -175,8 +175,12 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ),
         ("tcp_options: macos", "$.tcp_options: 'macos': expected one of windows, linux, mss, none"),
         (
-            "talk: {first_bytes: 9}\nreplies: pcap",
+            "talk: {first_bytes: 9}\nreplies: pcap\napplications: [http]",
             "$.talk.first_bytes: 9: the log of replies keeps them, and there is none: replies: parquet, or both",
+        ),
+        (
+            "talk: {first_bytes: 9}\nreplies: parquet",
+            "$.talk.first_bytes: 9: only services that are talked to send data, and none are: name applications",
         ),
         ("talk: {first_bytes: 257}", "$.talk.first_bytes: 257: "),
         (
