@@ -16,7 +16,6 @@ import msgspec
 from pyroaring import BitMap
 
 from liveness.clock import utc_now
-from liveness.config.units import TargetLimit
 from liveness.errors import LivenessError
 from liveness.files.reading import MIB, read_bytes
 from liveness.ipsets.roaring import read_roaring, write_roaring
@@ -25,7 +24,7 @@ from liveness.kernel import leave_cache
 from liveness.optouts.redacted_logs import load, redact_logs, redacted_files
 from liveness.optouts.redacted_survey import redact_survey
 from liveness.optouts.stage import Stage, finish_redaction
-from liveness.order.sampled import DEFAULT_PREFIX, probed_within
+from liveness.order.sampled import probed_within
 from liveness.replylog.runlog import PACKETS, REPLIES
 from liveness.runs.kinds import SURVEY, kind_of
 from liveness.runs.manifest import Manifest, SetEntry
@@ -40,10 +39,9 @@ from liveness.runs.optout_record import (
 )
 from liveness.runs.rundir import MANIFEST_FILE, SEGMENTS, TARGETS_FILE, RunDirectory
 from liveness.runs.segment import SegmentFile, Tally, write_segment
-from liveness.runs.shards import field_of, shard_of
+from liveness.runs.shards import block_prefix_of, planned_by_all_shards, shard_of
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
-from liveness.space.targets import LONGEST_BLOCK_PREFIX
 from liveness.system.child import run_in_child
 
 LIST_BYTES: Final = 1024 * MIB
@@ -238,22 +236,12 @@ class _Redaction:
 
 def _targets_of(manifest: Manifest, listed: Intervals, part: Intervals) -> int:
     """Return how many targets of a run lie in a part of the address space."""
-    prefix = manifest.config.get("block_prefix")
-    prefix = prefix if isinstance(prefix, int) and 1 <= prefix <= LONGEST_BLOCK_PREFIX else DEFAULT_PREFIX
+    prefix = block_prefix_of(manifest)
     index, shards = shard_of(manifest.config)
-    planned = manifest.planned if shards == 1 else _planned_by_all_shards(manifest, listed)
+    planned = manifest.planned if shards == 1 else planned_by_all_shards(manifest, listed)
     return min(
         manifest.targets, probed_within(listed, planned, manifest.seed, prefix, part, index=index, shards=shards)
     )
-
-
-def _planned_by_all_shards(manifest: Manifest, listed: Intervals) -> int:
-    """Return how many of the listed addresses all shards of a census were to probe."""
-    limit = field_of(manifest.config, "limits.max_targets")
-    try:
-        return listed.count if limit is None else TargetLimit(limit).of(listed.count)
-    except ValueError:
-        return listed.count
 
 
 def _without_blocked_sources(tally: Tally, blocked: Intervals) -> Tally:

@@ -1,5 +1,6 @@
 """Samples of a target list: the addresses that a run probes if it takes only the first targets of its order."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.order.permutation import Permutation, Shard, next_element
-from liveness.space.intervals import Intervals
+from liveness.space.intervals import Intervals, union
 from liveness.space.lookup import address_of, is_within
 from liveness.space.targets import Targets
 
@@ -25,17 +26,34 @@ def probed_within(
     """
     if planned >= listed.count and shards == 1:
         return listed.intersection(part).count
+    return sum(
+        count_within(walk, block, part, targets=quota, index=index, shards=shards)
+        for walk, block, quota in _blocks_with(listed, planned, seed, block_prefix, part)
+    )
+
+
+def probed_addresses(
+    listed: Intervals, planned: int, seed: int, block_prefix: int, part: Intervals, *, index: int = 0, shards: int = 1
+) -> Intervals:
+    """Return the targets of a run that lie in a part of the address space: see `probed_within`."""
+    return union(
+        addresses_within(walk, block, part, targets=quota, index=index, shards=shards)
+        for walk, block, quota in _blocks_with(listed, planned, seed, block_prefix, part)
+    )
+
+
+def _blocks_with(
+    listed: Intervals, planned: int, seed: int, block_prefix: int, part: Intervals
+) -> Iterator[tuple[Permutation, Intervals, int]]:
+    """Yield permutation, addresses and number of targets of each block that has any of a part of the address space."""
     if planned <= 0 or not len(part):
-        return 0
+        return
     targets = Targets.build(listed, Intervals.empty(), lab=True)
-    found = 0
     for block, quota in zip(
         targets.blocks(block_prefix), targets.limit(min(planned, listed.count), block_prefix).tolist(), strict=True
     ):
         if quota and len(block.intervals.intersection(part)):
-            walk = Permutation.of_block(block.intervals.count, seed, block.name)
-            found += count_within(walk, block.intervals, part, targets=quota, index=index, shards=shards)
-    return found
+            yield Permutation.of_block(block.intervals.count, seed, block.name), block.intervals, quota
 
 
 def count_within(

@@ -11,7 +11,7 @@ from pyroaring import BitMap
 
 from liveness.errors import UsageError
 from liveness.replies import Role, SetKey
-from liveness.runs.left_out import add_left_out, load_left_out
+from liveness.runs.left_out import add_left_out
 from liveness.runs.manifest import (
     MOST_SOURCES,
     Counts,
@@ -30,6 +30,7 @@ from liveness.runs.optout_record import KeptOptOuts, OptOuts, load_opt_outs, wri
 from liveness.runs.recapture import missed_targets
 from liveness.runs.rundir import SEGMENTS, RunDirectory
 from liveness.runs.shard_course import united_blocks, united_lag, united_losses, united_path, united_timeline
+from liveness.runs.shard_left_out import united_left_out
 from liveness.runs.shard_set import manifest_digest, reason_of, sum_of, words_of
 from liveness.runs.shards import ShardRun, field_of, shard_of
 
@@ -60,13 +61,13 @@ def unite(runs: Sequence[ShardRun], output: Path) -> RunDirectory:
     directory = RunDirectory.create_at(output)
     try:
         (output / SEGMENTS).rmdir()
-        directory.write_targets(runs[0].directory.read_targets().entries())
+        targets = runs[0].directory.read_targets()
+        directory.write_targets(targets.entries())
         sets = list(_write_sets(directory, runs))
         manifest = _manifest(runs, output.name, sets)
         if any(record.prefixes for record in kept):
             write_opt_outs(output, KeptOptOuts(opt_outs=manifest.opt_outs, prefixes=kept[0].prefixes))
-        for run in runs:
-            add_left_out(output, load_left_out(run.path))
+        add_left_out(output, united_left_out(runs, targets))
         directory.write_manifest(manifest)
     except BaseException:
         directory.discard()

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from liveness.config.model import MAX_SHARDS
+from liveness.config.units import TargetLimit
+from liveness.order.sampled import DEFAULT_PREFIX
 from liveness.runs.manifest import Manifest, Shard, Vantage, start_of
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.shard_set import check_alike, check_whole, in_order, label_of
+from liveness.space.intervals import Intervals
+from liveness.space.targets import LONGEST_BLOCK_PREFIX
 
 COMPARED: Final = ("name", "seed", "probes", "control", "block_prefix", "retransmit", "limits.max_targets")
 """Fields of a config in which shards of one census cannot differ."""
@@ -29,6 +33,21 @@ def field_of(config: dict[str, Any], name: str) -> object:
     for step in name.split("."):
         value = value.get(step) if isinstance(value, dict) else None
     return value
+
+
+def block_prefix_of(manifest: Manifest) -> int:
+    """Return the length of the prefixes of a run's blocks; the default for what no run records."""
+    prefix = manifest.config.get("block_prefix")
+    return prefix if isinstance(prefix, int) and 1 <= prefix <= LONGEST_BLOCK_PREFIX else DEFAULT_PREFIX
+
+
+def planned_by_all_shards(manifest: Manifest, listed: Intervals) -> int:
+    """Return how many of the listed addresses all shards of a census were to probe."""
+    limit: Any = field_of(manifest.config, "limits.max_targets")
+    try:
+        return listed.count if limit is None else TargetLimit(limit).of(listed.count)
+    except ValueError:
+        return listed.count
 
 
 @dataclass(frozen=True, slots=True)
