@@ -24,8 +24,9 @@ def first_rounds(
             low, high = parse_address(entry.first), parse_address(entry.last)
         except ValueError as problem:
             raise LivenessError(f"{run}: a damaged manifest: $.withdrawn: {problem}") from problem
-        begin, end = np.searchsorted(addresses, low, "left"), np.searchsorted(addresses, high, "right")
-        first[begin:end] = np.minimum(first[begin:end], max(0, entry.round))
+        begin = np.searchsorted(addresses, np.uint32(low), "left")  # a Python int would copy all addresses each time
+        end = np.searchsorted(addresses, np.uint32(high), "right")
+        first[begin:end] = np.minimum(first[begin:end], min(max(0, entry.round), rounds))
     return first
 
 
