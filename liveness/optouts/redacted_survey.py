@@ -39,9 +39,9 @@ def redact_survey(
 ) -> Application:
     """Remove what is about blocked addresses from a survey whose lock the caller holds; return what changed.
 
-    A survey that ended early cannot be resumed afterwards, because its live planes are removed. Raises LivenessError
-    for files that are damaged or cannot be written, and for a survey that was killed: only its live planes have its
-    last rounds. The run is then as it was.
+    If data of targets is removed, a survey that ended early cannot be resumed afterwards, because its live planes are
+    removed. Raises LivenessError for files that are damaged or cannot be written, and for a survey that was killed:
+    only its live planes have its last rounds. The run is then as it was.
     """
     run = SurveyRun.open(directory.path)
     if run.manifest.status == "running":
@@ -69,8 +69,10 @@ class _Redaction:
     def apply(self) -> Application:
         path, addresses = self.directory.path, self.run.blocks.addresses
         gone = self.blocked.contains(addresses)
+        first = self._first_rounds()
         kept = load_opt_outs(path)
-        leaving = Intervals.from_bounds(addresses[gone], addresses[gone]).difference(kept.withdrawn)
+        listed = addresses[gone & (first > 0)]  # others of a /24 never were targets: they are withdrawn from round 0
+        leaving = Intervals.from_bounds(listed, listed).difference(kept.withdrawn)
         application = Application(
             at=utc_now(), lists=[str(one) for one in self.lists], sha256=list(self.digests), blocked=self.blocked.count
         )
@@ -82,7 +84,8 @@ class _Redaction:
             if not (self.stage.replace or leaving.count):
                 self.stage.discard()
                 return application
-            self._records(application, counts, gone, kept, leaving)
+            first[gone] = 0
+            self._records(application, counts, first, kept, leaving)
             self.stage.decide()
         except OSError as problem:
             with suppress(OSError):
@@ -93,9 +96,15 @@ class _Redaction:
                 self.stage.discard()
             raise
         finish_redaction(self.directory)
-        with suppress(OSError), self.directory.files() as files:
-            files.remove_tree(ROUNDS_FOLDER)
+        if planes or leaving.count:  # the live planes have the bits too
+            with suppress(OSError), self.directory.files() as files:
+                files.remove_tree(ROUNDS_FOLDER)
         return application
+
+    def _first_rounds(self) -> NDArray[np.int64]:
+        """Return the round from which the manifest has each address as withdrawn."""
+        manifest = self.run.manifest
+        return first_rounds(manifest.withdrawn, self.run.blocks.addresses, manifest.rounds, self.run.path)
 
     def _planes(self, gone: NDArray[np.bool_]) -> tuple[list[Change], dict[str, dict[str, int]]]:
         """Stage the planes without a bit of the addresses; return changes, and the bits of each plane by probe."""
@@ -138,7 +147,7 @@ class _Redaction:
         self,
         application: Application,
         counts: dict[str, dict[str, int]],
-        gone: NDArray[np.bool_],
+        first: NDArray[np.int64],
         kept: KeptOptOuts,
         leaving: Intervals,
     ) -> None:
@@ -151,16 +160,14 @@ class _Redaction:
         )
         prefixes = list(kept.withdrawn.union(leaving).entries())
         write_opt_outs(stage, KeptOptOuts(opt_outs=record, prefixes=prefixes))
-        write_manifest(self._manifest(application, counts, gone), stage)
+        write_manifest(self._manifest(application, counts, first), stage)
         self.stage.replace += [OPT_OUTS_FILE, NAME]
 
     def _manifest(
-        self, application: Application, counts: dict[str, dict[str, int]], gone: NDArray[np.bool_]
+        self, application: Application, counts: dict[str, dict[str, int]], first: NDArray[np.int64]
     ) -> SurveyManifest:
-        """Return the manifest with what is left: opted-out addresses are withdrawn from the first round on."""
+        """Return the manifest with what is left; `first` has the round from which each address was withdrawn."""
         manifest, addresses = self.run.manifest, self.run.blocks.addresses
-        first = first_rounds(manifest.withdrawn, addresses, manifest.rounds, self.run.path)
-        first[gone] = 0
         withdrawn = int((manifest.rounds - first).sum())
         pairs = len(addresses) * manifest.rounds
         log = manifest.log

@@ -133,3 +133,28 @@ def test_a_survey_that_was_killed_after_it_was_resumed_keeps_its_last_rounds(tmp
     (run / ROUNDS_FOLDER / "live").unlink()
     (run / ROUNDS_FOLDER).rmdir()  # a copy in a store has no live planes
     assert redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"]).targets == 14
+
+
+def test_addresses_that_never_were_targets_leave_a_survey_as_it_was(tmp_path: Path) -> None:
+    """A survey has whole /24s: what its own blocklist kept from being probed is withdrawn from round 0."""
+    run = tmp_path / "run"
+    planes = survey_on_disk(run)
+    never = slice(16, 24)
+    for probe in PROBES:
+        for plane in PLANES:
+            getattr(planes[probe], plane)[never] = 0
+        write_planes(run, probe, iter([planes[probe]]))
+    manifest = load_manifest(run)
+    withdrawn = [*manifest.withdrawn, Withdrawn(first="10.1.0.16", last="10.1.0.23", round=0)]
+    write_manifest(msgspec.structs.replace(manifest, withdrawn=withdrawn), run)
+    (tmp_path / "list.txt").write_text("10.1.0.16/29\n")
+    os.close(RunDirectory(run).lock())
+    before = content(run)
+    done = redact_run(RunDirectory(run), parse_lines(["10.1.0.16/29"]), [tmp_path / "list.txt"])
+    assert (done.targets, done.sets) == (0, [])
+    assert content(run) == before
+    assert (run / ROUNDS_FOLDER).is_dir(), "it can be resumed"
+    done = redact_run(RunDirectory(run), parse_lines(["10.1.0.16/28"]), [tmp_path / "list.txt"])
+    assert done.targets == 8
+    assert list(load_opt_outs(run).withdrawn.entries()) == ["10.1.0.24/29"]
+    assert not (run / ROUNDS_FOLDER).exists()
