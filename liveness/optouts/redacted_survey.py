@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from liveness.clock import utc_now
 from liveness.errors import LivenessError
+from liveness.files.atomic import replaced
 from liveness.optouts.redacted_logs import redact_logs, redacted_files
 from liveness.optouts.stage import Stage, finish_redaction
 from liveness.planes.blocks import BLOCK_ADDRESSES
+from liveness.planes.delays import FOLDER as DELAYS_FOLDER
+from liveness.planes.delays import delays_name, read_delays
 from liveness.planes.live import ROUNDS_FOLDER
 from liveness.planes.manifest import NAME, ProbeRounds, SurveyManifest, write_manifest
 from liveness.planes.matrix import FOLDER, PLANES, Matrix, Planes, plane_name, set_bits, write_planes
@@ -77,8 +80,8 @@ class _Redaction:
             at=utc_now(), lists=[str(one) for one in self.lists], sha256=list(self.digests), blocked=self.blocked.count
         )
         try:
-            self.stage.make((FOLDER, REPLIES, PACKETS))
-            logs = redact_logs(path, self.stage, self.blocked)
+            self.stage.make((FOLDER, REPLIES, PACKETS, DELAYS_FOLDER))
+            logs = [*redact_logs(path, self.stage, self.blocked), *self._delays(gone)]
             planes, counts = self._planes(gone) if gone.any() else ([], {})
             application = msgspec.structs.replace(application, targets=leaving.count, sets=planes, logs=logs)
             if not (self.stage.replace or leaving.count):
@@ -105,6 +108,21 @@ class _Redaction:
         """Return the round from which the manifest has each address as withdrawn."""
         manifest = self.run.manifest
         return first_rounds(manifest.withdrawn, self.run.blocks.addresses, manifest.rounds, self.run.path)
+
+    def _delays(self, gone: NDArray[np.bool_]) -> Iterator[Change]:
+        """Stage the round-trip times of an imported survey without those of the addresses; yield what changed."""
+        for probe in self.run.manifest.delays if gone.any() else ():
+            name, before, after = delays_name(probe), 0, 0
+            with replaced(self.stage.path / name) as file:
+                for delays in read_delays(self.directory.path, probe, len(gone)):
+                    stay = delays[~gone[delays["row"]]]
+                    file.write(stay.tobytes())
+                    before, after = before + len(delays), after + len(stay)
+            if before == after:
+                (self.stage.path / name).unlink()
+                continue
+            self.stage.replace.append(name)
+            yield Change(file=name, before=before, after=after)
 
     def _planes(self, gone: NDArray[np.bool_]) -> tuple[list[Change], dict[str, dict[str, int]]]:
         """Stage the planes without a bit of the addresses; return changes, and the bits of each plane by probe."""

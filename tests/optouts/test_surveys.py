@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError, RefusedError
 from liveness.optouts.redaction import redact_run
 from liveness.planes.blocks import Blocks
+from liveness.planes.delays import DELAY, delays_name
 from liveness.planes.live import ROUNDS_FOLDER
 from liveness.planes.manifest import ProbeRounds, SurveyManifest, Times, Withdrawn, load_manifest, write_manifest
 from liveness.planes.matrix import PLANES, Planes, plane_name, write_phases, write_planes
@@ -158,3 +159,24 @@ def test_addresses_that_never_were_targets_leave_a_survey_as_it_was(tmp_path: Pa
     assert done.targets == 8
     assert list(load_opt_outs(run).withdrawn.entries()) == ["10.1.0.24/29"]
     assert not (run / ROUNDS_FOLDER).exists()
+
+
+def test_no_round_trip_time_of_an_opted_out_address_is_left(tmp_path: Path) -> None:
+    """Imported surveys have them, by the row of each address."""
+    run = tmp_path / "run"
+    survey_on_disk(run)
+    write_manifest(msgspec.structs.replace(load_manifest(run), delays=["icmp"]), run)
+    (run / "delays").mkdir()
+    gone = gone_of(run)
+    times = np.zeros(5 * len(gone), DELAY)
+    times["row"] = np.random.default_rng(6).integers(0, len(gone), len(times))
+    times["rtt_us"] = np.arange(len(times))
+    (run / delays_name("icmp")).write_bytes(times.tobytes())
+    (tmp_path / "list.txt").write_text("")
+    done = redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
+    left = times[~gone[times["row"]]]
+    assert (run / delays_name("icmp")).read_bytes() == left.tobytes()
+    assert [(one.file, one.before, one.after) for one in done.logs] == [(delays_name("icmp"), len(times), len(left))]
+    before = content(run)
+    assert redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"]).logs == []
+    assert content(run) == before
