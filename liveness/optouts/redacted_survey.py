@@ -89,6 +89,8 @@ class _Redaction:
                 return application
             first[gone] = 0
             self._records(application, counts, first, kept, leaving)
+            if planes or leaving.count:
+                self.stage.remove.append(ROUNDS_FOLDER)  # the live planes have the bits too
             self.stage.decide()
         except OSError as problem:
             with suppress(OSError):
@@ -99,9 +101,6 @@ class _Redaction:
                 self.stage.discard()
             raise
         finish_redaction(self.directory)
-        if planes or leaving.count:  # the live planes have the bits too
-            with suppress(OSError), self.directory.files() as files:
-                files.remove_tree(ROUNDS_FOLDER)
         return application
 
     def _first_rounds(self) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.files.documents import decoded
 from liveness.files.reading import read_below
+from liveness.planes.live import ROUNDS_FOLDER
 from liveness.runs.optout_record import OPT_OUTS_FILE
 from liveness.runs.rundir import CHECKPOINT_FILE, KEY_FILE, LOCK_FILE, MANIFEST_FILE, RunDirectory
 from liveness.space.addresses import shown
@@ -29,7 +30,10 @@ _NEVER: Final = (STAGE, KEY_FILE, LOCK_FILE, CHECKPOINT_FILE)
 
 
 class _Moves(Struct, frozen=True):
-    """What is left to do once a redaction is decided: files to put in place of others, and files to remove."""
+    """What is left to do once a redaction is decided: files to put in place of others, and files to remove.
+
+    Of a survey the folder of its live planes may be among those to remove.
+    """
 
     replace: list[str]
     remove: list[str]
@@ -111,7 +115,7 @@ def _finish(files: Directory, stage: Path, sets: Collection[str]) -> None:
     except FileNotFoundError:
         return
     moves = decoded(content, _Moves, stage / _MOVES, "damaged")
-    for name in (*moves.replace, *moves.remove):
+    for name in (*moves.replace, *(name for name in moves.remove if name != ROUNDS_FOLDER)):
         if not _is_redacted(name, sets):
             raise LivenessError(
                 f"{stage / _MOVES}: {shown(name)}: no file that a removal of opted-out data changes: nothing was"
@@ -121,7 +125,10 @@ def _finish(files: Directory, stage: Path, sets: Collection[str]) -> None:
         if files.is_file(f"{STAGE}/{name}"):  # otherwise it was put in place before a crash
             files.move(f"{STAGE}/{name}", name)
     for name in moves.remove:
-        files.remove(name)
+        if name == ROUNDS_FOLDER:
+            files.remove_tree(name)
+        else:
+            files.remove(name)
     for folder in {str(PurePosixPath(name).parent) for name in (*moves.replace, *moves.remove)}:
         files.sync(folder)
 

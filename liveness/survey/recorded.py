@@ -37,7 +37,10 @@ def resumable(path: Path) -> tuple[RunDirectory, SurveyManifest]:
         raise UsageError(f"{path}: this survey is complete: there is nothing to resume")
     with Directory.open(path) as directory:
         if manifest.origin is not None or not directory.is_directory(ROUNDS_FOLDER):
-            raise UsageError(f"{path}: no rounds to resume from: this survey was imported, or concluded elsewhere")
+            raise UsageError(
+                f"{path}: no rounds to resume from: this survey was imported, or concluded elsewhere, or opted-out data"
+                " was removed from it"
+            )
     return RunDirectory(path), manifest
 
 

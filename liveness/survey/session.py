@@ -3,8 +3,8 @@
 import os
 import shlex
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import msgspec
 from liveness import log
 from liveness.clock import utc
 from liveness.errors import LivenessError, StoppedEarlyError, explain
+from liveness.optouts.stage import finish_redaction
 from liveness.planes.live import BOOT, ROUNDS_FOLDER, START_NS, LivePlanes
 from liveness.planes.manifest import SurveyManifest, write_manifest
 from liveness.planes.stored import StoredRounds
@@ -129,12 +130,8 @@ def resume_survey(path: Path, observers: Observers, notify: SurveyNotify | None 
     Raises UsageError for a run that is complete or that no session can continue, RefusedError for one that another
     process works on.
     """
-    directory, manifest = resumable(path)
-    lock = directory.lock()
-    try:
+    with _locked(path) as (directory, manifest):
         return _go_on(directory, manifest, observers, SurveyNotify() if notify is None else notify)
-    finally:
-        os.close(lock)
 
 
 def check_resumable(path: Path) -> None:
@@ -142,12 +139,23 @@ def check_resumable(path: Path) -> None:
 
     RefusedError if another process works on it.
     """
-    directory, manifest = resumable(path)
-    lock = directory.lock()
-    try:
+    with _locked(path) as (directory, manifest):
         survey = recorded(directory, manifest)
         directory.read_key()
         LivePlanes.open(path, len(survey.blocks), len(survey.probes), survey.depth).close()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[tuple[RunDirectory, SurveyManifest]]:
+    """Lock a survey that a session can continue, and give its directory and manifest.
+
+    A removal of opted-out data that was cut short is finished first; the survey may have no rounds to resume then.
+    """
+    directory, _ = resumable(path)
+    lock = directory.lock()
+    try:
+        finish_redaction(directory)
+        yield resumable(path)
     finally:
         os.close(lock)
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from liveness.errors import LivenessError, RefusedError
+from liveness.errors import LivenessError, RefusedError, UsageError
+from liveness.optouts import redacted_survey
 from liveness.optouts.redaction import redact_run
+from liveness.optouts.stage import STAGE
 from liveness.planes.blocks import Blocks
 from liveness.planes.delays import DELAY, delays_name
 from liveness.planes.live import ROUNDS_FOLDER
@@ -20,6 +22,7 @@ from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.space.addresses import parse_address
 from liveness.space.prefixes import parse_lines
+from liveness.survey.session import Observers, check_resumable, resume_survey
 
 ROUNDS = 11
 BLOCKS = ("10.1.0.0", "10.1.1.0", "10.7.0.0")
@@ -180,3 +183,32 @@ def test_no_round_trip_time_of_an_opted_out_address_is_left(tmp_path: Path) -> N
     before = content(run)
     assert redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"]).logs == []
     assert content(run) == before
+
+
+@pytest.mark.parametrize("act", ["resume", "check", "apply"])
+def test_a_removal_that_was_cut_short_is_finished_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """Live planes that were left would bring the bits back, and the old planes would take the place of newer ones."""
+    run = tmp_path / "run"
+    survey_on_disk(run)
+    (tmp_path / "list.txt").write_text("")
+
+    def killed(_: RunDirectory) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(redacted_survey, "finish_redaction", killed)
+        with pytest.raises(KeyboardInterrupt):
+            redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
+    assert (run / STAGE / "moves.json").is_file()
+    if act == "apply":
+        assert redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"]).targets == 0
+    else:
+        with pytest.raises(UsageError, match="no rounds to resume from"):
+            check_resumable(run) if act == "check" else resume_survey(run, Observers(lambda *_: None, lambda _: None))
+    assert not (run / STAGE).exists()
+    assert not (run / ROUNDS_FOLDER).exists()
+    assert load_opt_outs(run).opt_outs.targets == 14
+    with SurveyRun.open(run).matrix() as matrix:
+        assert not matrix.planes("icmp", 0, len(BLOCKS)).sent[gone_of(run)].any()
