@@ -75,8 +75,11 @@ class Pump:
         self._pid = 0
         self._owner = 0
 
-    def keep_running(self) -> int:
-        """Start the process unless it runs; return the errno with which the kernel refused its last call, or 0."""
+    def keep_running(self, *, at_once: bool = True) -> int:
+        """Start the process unless it runs; return the errno with which the kernel refused its last call, or 0.
+
+        Frames that wait leave `at_once`, before the first long call begins. Otherwise the process begins with that.
+        """
         if self._runs():
             ended, status = os.waitpid(self._pid, os.WNOHANG)
             if not ended:
@@ -89,7 +92,7 @@ class Pump:
         self._pid = fork()
         if self._pid == 0:
             try:
-                self._run()
+                self._run(at_once=at_once)
             finally:
                 os._exit(errno.EIO)
         return 0
@@ -105,7 +108,7 @@ class Pump:
         """Return whether this process has started the pump. A forked child inherits the object, not the process."""
         return self._pid > 0 and self._owner == os.getpid()
 
-    def _run(self) -> None:
+    def _run(self, *, at_once: bool) -> None:
         """Call the kernel until a whole call has sent nothing, in the child process."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)  # only the owner of the ring ends it
@@ -114,7 +117,8 @@ class Pump:
         close_all_but((self._program,))
         drop_privileges(None)
         die_with_parent(self._owner)  # after the drop, which cancels it
-        self._send_first()
+        if at_once:
+            self._send_first()
         before = -1
         while (now := self._settled()) != before:
             before = now

@@ -161,11 +161,11 @@ class LiveTxRing:
             self._make_ready()
 
     def _make_ready(self) -> None:
-        """Start the process that sends, and wait until the kernel has begun its call."""
+        """Start the process that sends, and wait until the kernel has begun its long call."""
         self._control[programs.IDLE // 8] = 0
         deadline = time.monotonic() + READY_S
         while not self._field(programs.IDLE) and time.monotonic() < deadline:
-            if code := self._pump.keep_running():
+            if code := self._pump.keep_running(at_once=False):
                 raise _refused(self.interface, OSError(code, os.strerror(code)))
             time.sleep(NAP_S)
 

@@ -292,8 +292,9 @@ def test_rings_on_the_same_interface_count_their_own_frames_only() -> None:
 
 
 @in_network_of_root
-def test_a_ring_that_knows_its_rate_is_ready_to_send() -> None:
-    """The call of the kernel has begun, so that the first frames leave at their rate."""
+def test_a_ring_that_knows_its_rate_is_ready_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The long call of the kernel has begun, so that the first frames leave at their rate."""
+    monkeypatch.setattr(live_pump, "FIRST_S", 2 * PATIENCE_S)  # before the long call, if frames were sent one by one
     with joined() as (tx, rx, _):
         tx.pace(1000)
         assert tx._field(IDLE) == 1
