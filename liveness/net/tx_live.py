@@ -166,7 +166,7 @@ class LiveTxRing:
         deadline = time.monotonic() + READY_S
         while not self._field(programs.IDLE) and time.monotonic() < deadline:
             if code := self._pump.keep_running(at_once=False):
-                raise _refused(self.interface, OSError(code, os.strerror(code)))
+                raise _process_refused(self.interface, code)
             time.sleep(NAP_S)
 
     def reserve(self, wanted: int) -> tuple[int, int]:
@@ -218,7 +218,7 @@ class LiveTxRing:
         if hold:
             self._control[programs.HOLD // 8] = 0
         if code := self._pump.keep_running():
-            raise _refused(self.interface, OSError(code, os.strerror(code)))
+            raise _process_refused(self.interface, code)
         if self._stall.due() and self._stall.stalled(self._settled(), self._ring.pending):
             raise LivenessError(
                 f"interface {self.interface}: none of {self._ring.pending} live frames has left for {STALL_S:.0f} s:"
@@ -291,6 +291,16 @@ def _refused(interface: str, error: OSError) -> UnsupportedError:
     return UnsupportedError(f"xdp_live on {interface}: {_reason(error.errno or 0)}")
 
 
+def _process_refused(interface: str, code: int) -> UnsupportedError:
+    """Return the error for the errno with which the kernel refused a call of the process that sends."""
+    if code == errno.EPERM:  # by then the ring is open, so the owner has the privileges; the process needs none
+        return UnsupportedError(
+            f"xdp_live on {interface}: where kernel.unprivileged_bpf_disabled is set, kernels before Linux 5.19 do not"
+            f" run programs for the process that sends, which has no privileges: {REMEDY}"
+        )
+    return _refused(interface, OSError(code, os.strerror(code)))
+
+
 def _reason(code: int) -> str:
     """Return why live frames cannot be sent, and the remedy."""
     driver = (
@@ -301,7 +311,7 @@ def _reason(code: int) -> str:
         errno.EPERM: "this needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON in the initial user namespace: run as root"
         " outside of containers and labs, or",
         errno.ENOSYS: "this kernel has no bpf(2):",
-        errno.EINVAL: "this kernel does not run programs on live frames (Linux 5.18):",
+        errno.EINVAL: "this kernel does not run programs on live frames (Linux 5.19):",
         errno.ENOENT: f"this kernel has no tracepoint {programs.TRACEPOINT_SENT}, which counts what has left:",
         errno.EOPNOTSUPP: driver,
         errno.ENXIO: driver,

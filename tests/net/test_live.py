@@ -369,6 +369,21 @@ def test_root_of_a_user_namespace_is_refused_with_the_remedy() -> None:
 
 
 @in_network_of_root
+def test_a_kernel_that_refuses_the_process_without_privileges_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(live_pump, "run_on_live_frames", refuse)
+    with cable(gro=True):
+        with pytest.raises(UnsupportedError, match=r"xdp_live on v0: .*Linux 5\.19.*: set network\.transport: auto"):
+            open_transport("v0", 1, 120, 1, XDP_LIVE, "auto")
+        tx = LiveTxRing("v0", 120)
+        with pytest.raises(UnsupportedError, match=r"Linux 5\.19"):
+            tx.pace(1000)
+        tx.close()
+
+
+@in_network_of_root
 def test_frames_that_do_not_fit_into_a_page_are_refused() -> None:
     with cable(gro=True), pytest.raises(UnsupportedError, match="frames of 4000 bytes: 2048 at most"):
         open_transport("v0", 1, 4000, 1, XDP_LIVE, "auto")
