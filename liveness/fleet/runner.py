@@ -169,14 +169,25 @@ class Runner:
             self._pause(PAUSES_S[min(tries, len(PAUSES_S) - 1)], liaison)
 
     def _conclude(self, liaison: Liaison) -> None:
-        """Have the sets of a run written whose scan was killed: a scan resumes it, and is stopped when it has begun."""
+        """Have the sets of a run written whose scan was killed: a scan resumes it, and is stopped when it has begun.
+
+        LivenessError if the planes of a survey could not be written: without them there is nothing to store.
+        """
         before = self._running()
         if before is None:
             return
         code, message = self._child(liaison, lambda: self._running() != before)
         self._await_left(liaison)
-        if self._running() is not None:
-            note(f"the run is stored without its sets: the scan that was to write them ended with {code}: {message}")
+        if self._running() is None:
+            return
+        why = f"the scan that was to write them ended with {code}: {message}"
+        if self.job.kind == "survey":
+            if self.signalled.is_set():
+                raise StopError
+            raise LivenessError(
+                f"the survey was cancelled, and is not stored, because its planes could not be written: {why}"
+            )
+        note(f"the run is stored without its sets: {why}")
 
     def _running(self) -> tuple[int, int] | None:
         """Return what distinguishes the manifest of a scan at work from a later one; None if the scan has ended."""
