@@ -21,6 +21,7 @@ WRITERS = {
     "cli/messages.py": "the handler itself",
     "cli/display.py": "the live view and the summary of a scan, tables for people",
     "cli/replay.py": "a line that is redrawn while captures are read",
+    "cli/compiling.py": "a line that is redrawn while kernels are compiled",
     "cli/passive_display.py": "the live view of a passive run",
     "cli/streams.py": "the streams themselves",
     "cli/main.py": "flushes both streams",
