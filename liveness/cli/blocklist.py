@@ -209,7 +209,7 @@ def list_(files: tuple[Path, ...], config_file: Path | None, withdrawn_too: bool
 @CONFIG
 @AS_JSON
 def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | None, as_json: bool) -> None:
-    """Remove what the lists block from the sets and logs of each RUN (a run directory, or a directory above several).
+    """Remove what the lists block from each RUN: a run directory, or one above several censuses and surveys.
 
     Without -b and -C each run's own lists count, with their present content. The manifest keeps what was removed, when
     and by which lists; counts of messages stay as they were. Done twice it changes nothing. A run that a scan is at

@@ -10,7 +10,9 @@ from liveness.config.load import list_files, read_entries
 from liveness.config.recorded import recorded_blocklists
 from liveness.errors import LivenessError, UsageError, count_of
 from liveness.optouts.redaction import redact_run
+from liveness.planes.manifest import load_manifest
 from liveness.runs.finding import find_runs
+from liveness.runs.kinds import CENSUS, SURVEY, kind_of
 from liveness.runs.optout_record import Application
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.space.prefixes import Skipped
@@ -50,7 +52,7 @@ class Applied:
 
 
 def apply_lists(runs: Sequence[Path], lists: Sequence[Path] | None) -> Iterator[Applied]:
-    """Remove what lists block from runs in or below directories, and yield the result of each run.
+    """Remove what lists block from censuses and surveys in or below directories, and yield the result of each run.
 
     With None each run's own lists count. Raises UsageError for a list that cannot be read, since that affects every
     run, and the error of a run that is the only one.
@@ -58,7 +60,7 @@ def apply_lists(runs: Sequence[Path], lists: Sequence[Path] | None) -> Iterator[
     given = None if lists is None else [str(path) for path in lists]
     if given is not None:
         read_entries(given, Skipped())
-    found = [directory for path in runs for directory in find_runs(path)]
+    found = [directory for path in runs for directory in find_runs(path, (CENSUS, SURVEY))]
     for directory in found:
         try:
             entries = _lists_of(directory) if given is None else given
@@ -82,8 +84,10 @@ def _redacted(directory: RunDirectory, entries: Sequence[str]) -> Application:
 
 def _lists_of(directory: RunDirectory) -> Sequence[str]:
     """Return the blocklists that a run's config names. UsageError if there are none."""
-    recorded = recorded_blocklists(directory.read_manifest().config, directory.path / MANIFEST_FILE)
+    path = directory.path
+    manifest = load_manifest(path) if kind_of(path) == SURVEY else directory.read_manifest()
+    recorded = recorded_blocklists(manifest.config, path / MANIFEST_FILE)
     entries = [entry for entry in recorded if entry != "-"]
     if not entries:
-        raise UsageError(f"{directory.path}: its config names no blocklist: give -b FILE")
+        raise UsageError(f"{path}: its config names no blocklist: give -b FILE")
     return entries

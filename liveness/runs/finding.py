@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from liveness.errors import UsageError
@@ -10,14 +10,14 @@ from liveness.runs.kinds import CENSUS, MANIFEST_FILE, kind_of
 from liveness.runs.rundir import RunDirectory
 
 
-def find_runs(path: Path) -> list[RunDirectory]:
-    """Return the run directory `path`, or every run of a census at any depth below it; UsageError if there is none."""
+def find_runs(path: Path, kinds: Collection[str] = (CENSUS,)) -> list[RunDirectory]:
+    """Return the run directory `path`, or every run of some kinds at any depth below; UsageError if there is none."""
     if not path.is_dir():
         raise UsageError(f"{path}: {'not a directory' if path.exists() else 'no such directory'}: give a run directory")
     runs = [
         RunDirectory(folder)
         for folder, files in folders_below(path)
-        if MANIFEST_FILE in files and (folder == path or kind_of(folder) == CENSUS)
+        if MANIFEST_FILE in files and (folder == path or kind_of(folder) in kinds)
     ]
     if not runs:
         raise UsageError(f"{path}: no run here or below: the directory of a census has a {MANIFEST_FILE}")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.optouts import redacted_survey
+from liveness.optouts.applying import apply_lists
 from liveness.optouts.redaction import redact_run
 from liveness.optouts.stage import STAGE
 from liveness.planes.blocks import Blocks
@@ -23,6 +24,7 @@ from liveness.runs.rundir import RunDirectory
 from liveness.space.addresses import parse_address
 from liveness.space.prefixes import parse_lines
 from liveness.survey.session import Observers, check_resumable, resume_survey
+from tests.populations import town
 
 ROUNDS = 11
 BLOCKS = ("10.1.0.0", "10.1.1.0", "10.7.0.0")
@@ -212,3 +214,23 @@ def test_a_removal_that_was_cut_short_is_finished_before_anything_else(
     assert load_opt_outs(run).opt_outs.targets == 14
     with SurveyRun.open(run).matrix() as matrix:
         assert not matrix.planes("icmp", 0, len(BLOCKS)).sent[gone_of(run)].any()
+
+
+def test_surveys_below_a_folder_lose_what_their_own_lists_block(tmp_path: Path) -> None:
+    town().write(tmp_path / "sets")
+    (tmp_path / "list.txt").write_text("".join(f"{entry}\n" for entry in LISTED))
+    for name, block in (("a", [str(tmp_path / "list.txt")]), ("b", [])):
+        run = tmp_path / "sets" / "weeks" / name
+        run.parent.mkdir(exist_ok=True)
+        survey_on_disk(run)
+        write_manifest(msgspec.structs.replace(load_manifest(run), config={"targets": {"block": block}}), run)
+    done = {each.run.name: each for each in apply_lists([tmp_path / "sets"], None)}
+    assert len(done) == 3
+    applied = done["a"].application
+    assert applied is not None
+    assert applied.targets == 14
+    assert str(done["b"].problem).endswith("its config names no blocklist: give -b FILE")
+    alone = list(apply_lists([tmp_path / "sets" / "weeks" / "a"], None))
+    assert [each.changed for each in alone] == [False]
+    below = list(apply_lists([tmp_path / "sets" / "weeks"], [tmp_path / "list.txt"]))
+    assert [each.changed for each in below] == [False, True]
