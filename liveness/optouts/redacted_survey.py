@@ -82,12 +82,13 @@ class _Redaction:
         try:
             self.stage.make((FOLDER, REPLIES, PACKETS, DELAYS_FOLDER))
             logs = [*redact_logs(path, self.stage, self.blocked), *self._delays(gone)]
-            planes, counts = self._planes(gone) if gone.any() else ([], {})
+            planes, counts = self._planes(gone) if leaving.count or self._has_bits(gone) else ([], {})
             application = msgspec.structs.replace(application, targets=leaving.count, sets=planes, logs=logs)
             if not (self.stage.replace or leaving.count):
                 self.stage.discard()
                 return application
-            first[gone] = 0
+            if counts:
+                first[gone] = 0
             self._records(application, counts, first, kept, leaving)
             if planes or leaving.count:
                 self.stage.remove.append(ROUNDS_FOLDER)  # the live planes have the bits too
@@ -122,6 +123,17 @@ class _Redaction:
                 continue
             self.stage.replace.append(name)
             yield Change(file=name, before=before, after=after)
+
+    def _has_bits(self, gone: NDArray[np.bool_]) -> bool:
+        """Return whether a plane has a bit of the addresses: only the /24s that they lie in are read."""
+        with self.run.matrix() as matrix:
+            for probe in self.run.manifest.probes:
+                for block in np.flatnonzero(gone.reshape(-1, BLOCK_ADDRESSES).any(axis=1)).tolist():
+                    planes = matrix.planes(probe, block, 1)
+                    rows = gone[block * BLOCK_ADDRESSES : (block + 1) * BLOCK_ADDRESSES]
+                    if any(getattr(planes, plane)[rows].any() for plane in PLANES):
+                        return True
+        return False
 
     def _planes(self, gone: NDArray[np.bool_]) -> tuple[list[Change], dict[str, dict[str, int]]]:
         """Stage the planes without a bit of the addresses; return changes, and the bits of each plane by probe."""

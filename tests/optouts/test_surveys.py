@@ -1,6 +1,7 @@
 """Opt-outs applied to surveys: no bit of an opted-out address is left, all others stay, and the counts are right."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -234,3 +235,20 @@ def test_surveys_below_a_folder_lose_what_their_own_lists_block(tmp_path: Path) 
     assert [each.changed for each in alone] == [False]
     below = list(apply_lists([tmp_path / "sets" / "weeks"], [tmp_path / "list.txt"]))
     assert [each.changed for each in below] == [False, True]
+
+
+def test_planes_without_a_bit_to_clear_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    survey_on_disk(run)
+    (tmp_path / "list.txt").write_text("")
+    written: list[str] = []
+
+    def noted(path: Path, probe: str, parts: Iterator[Planes]) -> None:
+        written.append(probe)
+        write_planes(path, probe, parts)
+
+    monkeypatch.setattr(redacted_survey, "write_planes", noted)
+    redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
+    assert written == list(PROBES)
+    redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
+    assert written == list(PROBES)
