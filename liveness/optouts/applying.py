@@ -10,6 +10,7 @@ from liveness.config.load import list_files, read_entries
 from liveness.config.recorded import recorded_blocklists
 from liveness.errors import LivenessError, UsageError, count_of
 from liveness.optouts.redaction import redact_run
+from liveness.planes.live import ROUNDS_FOLDER
 from liveness.planes.manifest import load_manifest
 from liveness.runs.finding import find_runs
 from liveness.runs.kinds import CENSUS, SURVEY, kind_of
@@ -25,6 +26,8 @@ class Applied:
     run: Path
     application: Application | None
     problem: LivenessError | None = None
+    ended: bool = False
+    """Whether it is a survey that could be resumed before, and no longer can."""
 
     @property
     def changed(self) -> bool:
@@ -47,6 +50,8 @@ class Applied:
             yield f"{self.run}: {change.file}: {change.before:,} -> {change.after:,}"
         if done.targets:
             yield f"{self.run}: {count_of(done.targets, 'target')} left out of every number"
+        if self.ended:
+            yield f"{self.run}: this survey cannot be resumed any more: its live planes had opted-out data in them"
         if not self.changed:
             yield f"{self.run}: nothing of {done.blocked:,} blocked addresses is in it"
 
@@ -62,6 +67,8 @@ def apply_lists(runs: Sequence[Path], lists: Sequence[Path] | None) -> Iterator[
         read_entries(given, Skipped())
     found = [directory for path in runs for directory in find_runs(path, (CENSUS, SURVEY))]
     for directory in found:
+        rounds = directory.path / ROUNDS_FOLDER
+        was_resumable = rounds.is_dir()
         try:
             entries = _lists_of(directory) if given is None else given
             application = _redacted(directory, entries)
@@ -70,7 +77,7 @@ def apply_lists(runs: Sequence[Path], lists: Sequence[Path] | None) -> Iterator[
                 raise
             yield Applied(directory.path, None, problem)
         else:
-            yield Applied(directory.path, application)
+            yield Applied(directory.path, application, ended=was_resumable and not rounds.is_dir())
 
 
 def _redacted(directory: RunDirectory, entries: Sequence[str]) -> Application:

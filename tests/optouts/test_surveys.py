@@ -230,9 +230,10 @@ def test_surveys_below_a_folder_lose_what_their_own_lists_block(tmp_path: Path) 
     applied = done["a"].application
     assert applied is not None
     assert applied.targets == 14
+    assert [line for line in done["a"].lines() if "this survey cannot be resumed any more" in line]
     assert str(done["b"].problem).endswith("its config names no blocklist: give -b FILE")
     alone = list(apply_lists([tmp_path / "sets" / "weeks" / "a"], None))
-    assert [each.changed for each in alone] == [False]
+    assert [(each.changed, each.ended) for each in alone] == [(False, False)]
     below = list(apply_lists([tmp_path / "sets" / "weeks"], [tmp_path / "list.txt"]))
     assert [each.changed for each in below] == [False, True]
 
