@@ -124,9 +124,11 @@ def _redact_spool(source: Path, target: Path, blocked: Intervals) -> tuple[int, 
     stays = ~(blocked.contains(found.replies["source"]) | blocked.contains(found.replies["target"]))
     if stays.all() and not found.cut_bytes:
         return len(stays), len(stays)
+    records = np.ascontiguousarray(found.replies[stays])
+    spool.clear_rest(records)
     with replaced(target) as file:
         file.write(spool.spool_header(found.probes, found.replies.dtype))
-        file.write(np.ascontiguousarray(found.replies[stays]).tobytes())
+        file.write(records.tobytes())
     return len(stays) + bool(found.cut_bytes), int(stays.sum())
 
 

@@ -99,6 +99,7 @@ class RunLog:
         if "data" in (self._dtype.names or ()) and first_data:
             records["data_bytes"] = first_data[1]
             rows[:, self._dtype.itemsize - self._dtype["data"].itemsize :] = first_data[2]
+            spool.clear_rest(records)
         return records
 
     def block(self, block: NDArray[np.uint8], packets: int) -> None:

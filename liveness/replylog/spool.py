@@ -43,6 +43,15 @@ def record_dtype(first_bytes: int | None) -> np.dtype[np.void]:
     return np.dtype([*REPLY_DTYPE.descr, ("protocol", "u1"), *data])
 
 
+def clear_rest(records: NDArray[np.void]) -> None:
+    """Zero what follows the data of each record (contiguous, modified): it is of other replies."""
+    if "data" not in (records.dtype.names or ()):
+        return
+    size = records.dtype["data"].itemsize
+    rows = records.view(np.uint8).reshape(len(records), records.dtype.itemsize)
+    rows[:, -size:][np.arange(size) >= records["data_bytes"][:, None]] = 0
+
+
 def _layout_of(dtype: np.dtype[np.void]) -> list[tuple[str, str]]:
     return [(str(name), str(kind)) for name, kind, *_ in dtype.descr]
 

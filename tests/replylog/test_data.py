@@ -1,6 +1,7 @@
 """First bytes and protocols in the log: kept where a run talks, absent elsewhere, and older files are read on."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -103,6 +104,31 @@ def test_redaction_keeps_the_data_of_others(tmp_path: Path, older: bool) -> None
     left = [row | ({"protocol": None, "data": None} if older else {}) for row in expected]
     del left[1]
     assert read(tmp_path / "left.parquet") == left
+
+
+def test_a_spool_has_no_bytes_of_other_replies_behind_the_data(tmp_path: Path) -> None:
+    """The array of the follower has rows of earlier blocks, also of targets that opt out later."""
+    log = RunLog(tmp_path, "parquet", PROBES, first_bytes=9)
+    kept: list[bytes] = []
+    stream: Any = SimpleNamespace(append=lambda records, *_: kept.append(records.tobytes()))
+    opened, log._replies = log._replies, stream
+    log.replies(replies(3), (np.zeros(3, np.uint8), np.array([0, 4, 9], np.uint16), np.full((3, 9), 7, np.uint8)))
+    log._replies = opened
+    log.close()
+    log.wait()
+    records = np.frombuffer(kept[0], record_dtype(9))
+    assert [bytes(record["data"]) for record in records] == [bytes(9), b"\7\7\7\7" + bytes(5), b"\7" * 9]
+
+
+def test_redaction_removes_what_is_behind_the_data_in_a_spool(tmp_path: Path) -> None:
+    records = np.zeros(3, record_dtype(9))
+    records["target"] = records["source"] = (1, 2, 3)
+    records["data"] = [b"a" * 9, b"b" * 9, b"cccbbbbbb"]
+    records["data_bytes"] = (9, 9, 3)
+    path = tmp_path / "a.spool"
+    path.write_bytes(spool_header(PROBES, records.dtype) + records.tobytes())
+    assert redact(path, tmp_path / "b.spool", Intervals.from_bounds([2], [2])) == (3, 2)
+    assert b"b" not in (tmp_path / "b.spool").read_bytes().partition(b"\n")[2].partition(b"\n")[2]
 
 
 def test_redaction_keeps_the_layout_of_a_spool(tmp_path: Path) -> None:
