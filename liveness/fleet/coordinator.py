@@ -19,7 +19,7 @@ from liveness.fleet.plan import Plan, PlannedJob
 from liveness.fleet.store import Store, StoreError
 from liveness.fleet.vantages import VantagePoint
 from liveness.fleet.work import Work
-from liveness.fleet.worker import stop_other
+from liveness.fleet.worker import stop_others
 from liveness.version import __version__
 
 LOOK_S: Final = 0.5
@@ -34,7 +34,7 @@ SPLIT_MS: Final = 2_000.0
 LATEST_S: Final = GRACE_S + SPLIT_MS / 1e3
 """When a lease has expired for so long, every vantage point takes it for expired."""
 STOP_S: Final = 60.0
-"""Seconds in which a scan ends that is stopped."""
+"""Seconds in which scans end that are stopped."""
 MOST_TRIES: Final = 5
 """A job that its runner gave up is placed again so often in a row."""
 
@@ -93,16 +93,21 @@ class Coordinator:
     def stop(self) -> list[str]:
         """Stop the scans of a cluster within this process, and wait for their ends; return the jobs that go on.
 
-        Jobs that an earlier command has begun, and that this one has not placed yet, are stopped too.
+        Jobs that an earlier command has begun, and that this one has not placed yet, are stopped too. What may have
+        been moved is looked for at all vantage points: this command may not have read the moves.
         """
-        left = self.placement.stop()
-        if self.placement.embedded:
-            placed = self.placement.submitted()
-            for planned in self._unfinished():
-                if planned.job not in placed:
-                    job = self.work.job(self.plan, planned, self._vantage(planned), self.secret)
-                    left += [planned.job] * (not stop_other(job, STOP_S))
-        return left
+        if not self.placement.embedded:
+            return self.placement.stop()
+        placed = self.placement.submitted()
+        others = [
+            self.work.job(self.plan, planned, vantage, self.secret)
+            for planned in self._unfinished()
+            if planned.job not in placed
+            for vantage in (self.work.fleet.vantages if self.plan.moves else [self._vantage(planned)])
+        ]
+        stop_others(others, 0.0)
+        left = self.placement.stop() + stop_others(others, STOP_S)
+        return list(dict.fromkeys(left))
 
     def publish(self) -> None:
         """Publish the blocklists of the config if they have changed, and apply them to what is stored of this run."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -77,20 +78,23 @@ def _wait_for_other(workplace: Workplace) -> None:
         time.sleep(POLL_S)
 
 
-def stop_other(job: Job, patience_s: float) -> bool:
-    """Stop the runner that another command has begun for a job, if one is at work; return whether it has ended."""
-    if not path_of(job).is_dir():
-        return True
-    workplace, until_s = Workplace(job, path_of(job)), time.monotonic() + patience_s
-    while workplace.is_locked():
+def stop_others(jobs: Iterable[Job], patience_s: float) -> list[str]:
+    """Stop the runners that another command has begun for jobs, all at once; return the jobs whose have not ended.
+
+    They have `patience_s` together; with 0 they are asked to stop, and not waited for.
+    """
+    left = [Workplace(job, path_of(job)) for job in jobs if path_of(job).is_dir()]
+    until_s = time.monotonic() + patience_s
+    while left := [workplace for workplace in left if workplace.is_locked()]:
+        for workplace in left:
+            pid = holder_of(workplace.path, LOCK)
+            if pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
         if time.monotonic() >= until_s:
-            return False
-        pid = holder_of(workplace.path, LOCK)
-        if pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+            break
         time.sleep(POLL_S)
-    return True
+    return [workplace.job.job for workplace in left]
 
 
 def _runner(workplace: Workplace, document: bytes) -> int:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -26,7 +26,7 @@ from liveness.fleet.vantages import VantagePoint, load_fleet
 from liveness.fleet.work import Work
 from liveness.version import __version__
 from tests.census.support import ROOT
-from tests.fleet.support import Place, cleaned
+from tests.fleet.support import Place, cleaned, wait_for
 from tests.fleet.test_vantages import work_of
 
 HERE = Facts(__version__, "3.12.0", 0.3, 0.0)
@@ -85,25 +85,34 @@ def coordinate(
     **changes: Any,  # noqa: ANN401 - fields
 ) -> tuple[Coordinator, list[str]]:
     """Take a census with a placement; return the coordinator, and its warnings."""
-    work = work_of(folder, {"max_pps_per_24": None, **changes})
     warnings: list[str] = []
-    plan = work.plan("r1", 0.0)
-    store = store or Store(MemoryStore(), "memory")
+    coordinated = coordinator_of(folder, placement, store, warnings.append, **changes)
+    coordinated.run()
+    return coordinated, warnings
+
+
+def coordinator_of(
+    folder: Path,
+    placement: MadeUp,
+    store: Store | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+    **changes: Any,  # noqa: ANN401 - fields
+) -> Coordinator:
+    """Return the coordinator of a census over a placement, which has done nothing yet."""
+    work = work_of(folder, {"max_pps_per_24": None, **changes})
     made: Any = placement
     seconds = count()
-    coordinated = Coordinator(
+    return Coordinator(
         work,
-        store,
+        store or Store(MemoryStore(), "memory"),
         made,
-        plan,
+        work.plan("r1", 0.0),
         b"",
         note=lambda _: None,
-        warn=warnings.append,
+        warn=warn,
         pause=lambda _: None,
         clock=lambda: float(next(seconds)),
     )
-    coordinated.run()
-    return coordinated, warnings
 
 
 def test_a_vantage_point_of_another_version_is_refused(tmp_path: Path) -> None:
@@ -287,3 +296,47 @@ def test_what_an_earlier_command_has_begun_is_stopped_before_it_is_placed_again(
         assert lease is not None
         assert lease[1].state == "stopped"
         assert made.stop() == [], "nothing is at work any more"
+
+
+STUBBORN = """
+import signal, sys, time
+from pathlib import Path
+from liveness.fleet.workplace import Workplace
+
+path = Path(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: (path / "asked").touch())
+lock = Workplace(None, path).lock()
+(path / "at-work").touch()
+time.sleep(600)
+"""
+
+
+def test_runners_of_an_earlier_command_are_stopped_all_at_once_also_where_they_were_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C before the moves are read: the first job was moved to the place of the second."""
+    monkeypatch.setattr("liveness.fleet.coordinator.STOP_S", 1.0)
+    places: dict[str, Any] = {f"vantages.{at}.directory": str(tmp_path / f"v{at}") for at in (0, 1)}
+
+    class Waiting(MadeUp):
+        """A placement that waits for its own jobs."""
+
+        def stop(self) -> list[str]:
+            wait_for(lambda: all((folder / "asked").exists() for folder in folders), "the others, asked before")
+            return []
+
+    made = coordinator_of(tmp_path, Waiting({}), **SPLIT, **places)
+    folders = [tmp_path / "v1/wide/r1" / job.job.replace("/", ".") for job in made.plan.jobs]
+    runners = []
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True)
+            words = [sys.executable, "-c", STUBBORN, str(folder)]
+            runners.append(subprocess.Popen(words, env={"PYTHONPATH": str(ROOT)}))
+        wait_for(lambda: all((folder / "at-work").exists() for folder in folders), "runners at work")
+        assert made.stop() == [job.job for job in made.plan.jobs]
+    finally:
+        for runner in runners:
+            runner.kill()
+            runner.wait()
+    assert made.stop() == []
