@@ -86,12 +86,16 @@ def _name(path: Path) -> str:
 def find_caches() -> Path | None:
     """Return a directory of this user's own for compiled kernels, made if need be; None if there can be none.
 
-    What lies there is code that this process will run. A directory that another user could change is passed over: root
-    with somebody else's HOME takes its own home, a user without any home compiles at each start.
+    What lies there is code that this process will run. A directory that another user could change is passed over, and
+    none is made in such a place: root with somebody else's HOME takes its own home, a user without any home compiles at
+    each start.
     """
     for base in _candidates():
         directory = base / "liveness-kernels"
         with suppress(OSError, RuntimeError):
+            existing = next(path for path in (directory, *directory.parents) if path.exists())
+            if not _is_out_of_reach(existing.resolve()):
+                continue
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if os.access(directory, os.W_OK) and _is_ours_alone(directory.resolve()):
                 return directory.resolve()
@@ -110,11 +114,14 @@ def _candidates() -> Iterator[Path]:
 def _is_ours_alone(directory: Path) -> bool:
     """Return whether only this user and root can put anything into a directory, or exchange a folder above it."""
     state = directory.stat()
-    if state.st_uid != os.geteuid() or state.st_mode & WORLD_WRITABLE:
-        return False
+    return state.st_uid == os.geteuid() and not state.st_mode & WORLD_WRITABLE and _is_out_of_reach(directory)
+
+
+def _is_out_of_reach(directory: Path) -> bool:
+    """Return whether only this user and root can exchange a folder in a directory, or one above it."""
     trusted = {0, os.geteuid()} | ({_OVERFLOW_UID} if _in_user_namespace() else set())
-    for above in directory.parents:
-        state = above.stat()
+    for folder in (directory, *directory.parents):
+        state = folder.stat()
         if state.st_uid not in trusted or (state.st_mode & WORLD_WRITABLE and not state.st_mode & STICKY):
             return False
     return True

@@ -97,6 +97,34 @@ def test_root_does_not_load_what_another_user_owns(tmp_path: Path, monkeypatch: 
     assert find_caches() != (tmp_path / "liveness-kernels").resolve()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+@pytest.mark.parametrize("existing", [(), (".cache",)], ids=["home", "cache"])
+def test_root_makes_nothing_in_the_home_of_another_user(
+    existing: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `sudo -E`, for example. That user could not write into what root makes there."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in existing:
+        (home / name).mkdir()
+    for folder in (home, *home.iterdir()):
+        os.chown(folder, 12345, 12345)
+    for variable in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    find_caches()
+    assert sorted(path.name for path in home.rglob("*")) == list(existing)
+
+
+def test_a_cache_is_made_with_all_directories_above_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "a" / "b"))
+    assert find_caches() == (tmp_path / "a" / "b" / "liveness-kernels").resolve()
+    (tmp_path / "a").chmod(0o777)
+    shutil.rmtree(tmp_path / "a" / "b")
+    assert find_caches() != (tmp_path / "a" / "b" / "liveness-kernels").resolve()
+    assert not (tmp_path / "a" / "b").exists()
+
+
 def test_a_user_without_a_home_compiles_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Containers and systemd's DynamicUser run as a uid that the machine does not know."""
     for variable in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
