@@ -35,7 +35,9 @@ int64: Final = cast("Callable[[Any], int]", numba.int64)
 _cache: Final = KernelCache(find_caches() if COMPILED else None)
 needs_compiling: Final = _cache.needs_compiling
 mark_compiled: Final = _cache.mark_compiled
-keeps_compiled: Final = _cache.caches is not None
+kept_in: Final = _cache.caches
+"""Where what is compiled lies; None if it is kept nowhere."""
+keeps_compiled: Final = kept_in is not None
 """Whether what is compiled is found again later."""
 
 

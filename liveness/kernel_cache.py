@@ -13,7 +13,7 @@ import pwd
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -37,6 +37,8 @@ _IMPORT: Final = re.compile(
 _WORD: Final = re.compile(r"\w+")
 _BY_NAME: Final = re.compile(rb"\bimport_module\(")
 """A call, which this line is none of: everything depends on this file."""
+_unkept: Final[list[OSError]] = []
+"""Why something that was compiled by this process could not be kept."""
 
 
 @functools.cache
@@ -141,6 +143,20 @@ def _trim(folder: Path) -> None:
             shutil.rmtree(outdated, ignore_errors=True)
 
 
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Note an error of the file system in the body, and go on: what is compiled is used, also if it is not kept."""
+    try:
+        yield
+    except OSError as error:
+        _unkept.append(error)
+
+
+def why_not_kept() -> OSError | None:
+    """Return the first error because of which something that was compiled is not kept; None if all is."""
+    return _unkept[0] if _unkept else None
+
+
 class Kept(Protocol):
     """A kernel, as far as its caches go."""
 
@@ -205,6 +221,8 @@ class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
     Numba numbers the files by the index that it has read. Two processes that compile a function for different types at
     the same time would write both to one file, and the index would lead to code for other types. Here a digest of the
     key names the file. The index may lack an entry of another process then, which is compiled again.
+
+    No file stops a command: one that is damaged is not there, and what cannot be written is not kept.
     """
 
     def __init__(self, folder: str, function: str, digest: str) -> None:
@@ -214,14 +232,25 @@ class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
 
     def load(self, key: Any) -> Any:  # noqa: ANN401 - Numba's types
         """Return the code that was compiled for `key`, or None."""
-        return super().load(key)
+        try:
+            return super().load(key)
+        except Exception:  # noqa: BLE001 - pickle raises anything when a file is damaged
+            return None
 
     def save(self, key: Any, data: Any) -> None:  # noqa: ANN401 - Numba's types
         """Keep the code `data` that was compiled for `key`."""
         numba: Any = super()
         name = f"{self._function}.{hashlib.sha256(numba._dump(key)).hexdigest()[:16]}.nbc"  # noqa: SLF001 - Numba's own
-        numba._save_data(name, data)  # noqa: SLF001 - as above
-        numba._save_index(self._load_index() | {key: name})  # noqa: SLF001 - as above
+        with _going_on():
+            numba._save_data(name, data)  # noqa: SLF001 - as above
+            numba._save_index(self._load_index() | {key: name})  # noqa: SLF001 - as above
+
+    def _load_index(self) -> dict[Any, str]:
+        """Return the names of the files by key."""
+        try:
+            return dict(super()._load_index())
+        except Exception:  # noqa: BLE001 - as above
+            return {}
 
 
 class _Wholes(CompileResultCacheImpl):  # type: ignore[misc]
@@ -253,9 +282,10 @@ def _cache_in(directory: Path, digest: str, kept: type[_Wholes | _Parts]) -> typ
             self._line = function.__code__.co_firstlineno
 
         def ensure_cache_path(self) -> None:
-            if not directory.exists():
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _trim(directory.parent)
+            with _going_on():
+                if not directory.exists():
+                    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    _trim(directory.parent)
 
         def get_cache_path(self) -> str:
             return str(directory)

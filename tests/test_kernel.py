@@ -1,5 +1,6 @@
 """The cache of compiled kernels: never that of other sources."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import liveness
+from liveness import kernel_cache
 from liveness.kernel import COMPILED, compiled_for, kernel, uint64, unowned
 from liveness.kernel_cache import CacheFiles, find_caches
 
@@ -189,10 +191,32 @@ def test_processes_that_compile_for_different_types_at_the_same_time_keep_apart(
     files = {}
     for types, code in (("int64", "one"), ("float64", "two")):
         files[types] = CacheFiles(str(tmp_path), "kernel", "stamp")
-        files[types]._load_index = dict
+        files[types]._load_index = dict  # type: ignore[method-assign]
         files[types].save(types, code)
     assert len(list(tmp_path.glob("*.nbc"))) == 2
     later = CacheFiles(str(tmp_path), "kernel", "stamp")
     assert (later.load("int64"), later.load("float64")) == (None, "two")
     later.save("int64", "one")
     assert (later.load("int64"), later.load("float64")) == ("one", "two")
+
+
+@pytest.mark.parametrize("damage", ["", "\0" * 100, "(damaged", "\x80\x04N."], ids=["empty", "zeros", "text", "none"])
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_damaged_files_are_not_there_and_replaced(suffix: str, damage: str, tmp_path: Path) -> None:
+    """A machine that crashes leaves files without their contents."""
+    files = CacheFiles(str(tmp_path), "kernel", "stamp")
+    files.save("int64", "one")
+    for path in tmp_path.glob(f"*.{suffix}"):
+        path.write_bytes(damage.encode("latin-1"))
+    assert files.load("int64") is None
+    files.save("int64", "one")
+    assert files.load("int64") == "one"
+
+
+def test_what_cannot_be_kept_is_used_and_the_reason_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk stops no command."""
+    unkept: list[OSError] = []
+    monkeypatch.setattr(kernel_cache, "_unkept", unkept)
+    CacheFiles(str(tmp_path / "missing"), "kernel", "stamp").save("int64", "one")
+    assert [error.errno for error in unkept] == [errno.ENOENT]
+    assert kernel_cache.why_not_kept() is unkept[0]

@@ -60,7 +60,7 @@ def command(what: tuple[str, ...], *, quiet: bool) -> None:
     from liveness import log
     from liveness.cli.messages import quieten
     from liveness.errors import LivenessError
-    from liveness.kernel import COMPILED, keeps_compiled
+    from liveness.kernel import COMPILED, keeps_compiled, needs_compiling
     from liveness.system.warming import compile_kernels
 
     if quiet:
@@ -74,5 +74,7 @@ def command(what: tuple[str, ...], *, quiet: bool) -> None:
     chosen = PARTS if not what or "all" in what else dict.fromkeys(what)
     steps = [step for name in chosen for step in PARTS[name]()]
     compiled = compile_kernels({step.name: step for step in steps}.values())
+    if any(needs_compiling(step.name, step.load) for step in steps):
+        raise LivenessError("what is compiled could not be kept: later commands compile it again")
     names = ", ".join(chosen)
     log.info(f"kernels of {names}: {'compiled' if compiled else 'were compiled already'}")

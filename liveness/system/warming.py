@@ -15,7 +15,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import mark_compiled, needs_compiling
+from liveness import log
+from liveness.kernel import kept_in, mark_compiled, needs_compiling
+from liveness.kernel_cache import why_not_kept
 from liveness.kernel_compiler import CompiledKernels
 from liveness.system import child, compile_display
 
@@ -49,7 +51,7 @@ def load_kernels(steps: Sequence[Step]) -> None:
 def compile_kernels(steps: Iterable[Step]) -> bool:
     """Compile what no cache has yet of the kernels of some steps, which this process does not load.
 
-    Return whether there was anything to compile.
+    Return whether there was anything to compile. What cannot be kept is reported, and compiled again later.
     """
     missing = [step for step in steps if needs_compiling(step.name, step.load)]
     if not missing:
@@ -64,11 +66,17 @@ def compile_kernels(steps: Iterable[Step]) -> bool:
     workers = min(len(missing), len(os.sched_getaffinity(0)))
     try:
         with _named(PROCESS_NAME):
-            child.run_in_children([partial(_work, missing, waiting, counts)] * workers, partial(_show, counts))
+            answers = child.run_in_children(
+                [partial(_work, missing, waiting, counts)] * workers, partial(_show, counts)
+            )
         _show(counts)
     finally:
         os.close(waiting)
         compile_display.clear()
+    errors = [error for error in answers if error is not None]
+    if errors:
+        log.warning(f"compiled kernels cannot be kept in {kept_in}: {errors[0].strerror}")
+        return True
     for step in missing:
         mark_compiled(step.name, step.load)
     return True
@@ -86,11 +94,15 @@ def _named(name: bytes) -> Iterator[None]:
         child.libc.prctl(PR_SET_NAME, before, 0, 0, 0)
 
 
-def _work(steps: Sequence[Step], waiting: int, counts: NDArray[np.int64]) -> None:
-    """Compile one step after the other, until none is waiting. Runs in a child process."""
+def _work(steps: Sequence[Step], waiting: int, counts: NDArray[np.int64]) -> OSError | None:
+    """Compile one step after the other, until none is waiting. Runs in a child process.
+
+    Return the error because of which something is not kept, if there is one.
+    """
     while number := os.read(waiting, 1):
         with CompiledKernels(counts[number[0]]):
             steps[number[0]].load()
+    return why_not_kept()
 
 
 def _show(counts: NDArray[np.int64]) -> None:

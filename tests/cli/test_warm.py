@@ -116,6 +116,15 @@ def test_without_a_place_for_what_is_compiled_nothing_is_done(monkeypatch: pytes
     assert "set NUMBA_CACHE_DIR" in str(result.exception)
 
 
+@compiled_only
+def test_what_is_not_kept_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(warm.PARTS, "scan", lambda: [Step("nothing", warm._scan)])
+    monkeypatch.setattr("liveness.system.warming.compile_kernels", lambda _: True)
+    result = CliRunner().invoke(warm.command, ["scan"])
+    assert isinstance(result.exception, LivenessError)
+    assert "could not be kept" in str(result.exception)
+
+
 def test_parts_have_steps_with_different_names() -> None:
     steps = [step for part in warm.PARTS.values() for step in part()]
     assert len(steps) >= 10

@@ -13,6 +13,7 @@ from liveness.cli.messages import people
 from liveness.kernel import COMPILED
 from liveness.log import NOTICE
 
+ROOT = Path(__file__).parents[2]
 KERNELS = """
 from liveness.kernel import kernel
 
@@ -73,7 +74,12 @@ def run_code(folder: Path, code: str, **environment: str) -> list[str]:
     (folder / "many_kernels.py").write_text(KERNELS)
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache"), **environment},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+            "NUMBA_CACHE_DIR": str(folder / "cache"),
+            **environment,
+        },
         capture_output=True,
         text=True,
         check=True,
@@ -102,6 +108,23 @@ def test_a_changed_source_is_compiled_ahead_again(tmp_path: Path) -> None:
 @pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
 def test_a_step_that_fails_is_reported_and_tried_again(tmp_path: Path) -> None:
     assert run_code(tmp_path, FAIL) == ["no such step True"] * 2
+
+
+FULL = """
+import many_kernels as many
+from liveness.kernel import kept_in, needs_compiling
+from liveness.system.warming import Step, load_kernels
+
+(kept_in / "many_kernels").write_text("no directory")
+load_kernels([Step("thirds", many.load_third)])
+print(sum(many.third.stats.cache_misses.values()), needs_compiling("thirds", many.load_third))
+"""
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_what_cannot_be_kept_is_compiled_here_and_again(tmp_path: Path) -> None:
+    """As on a disk that is full: nothing can be made in the place of these kernels."""
+    assert run_code(tmp_path, FULL) == ["1 True"]
 
 
 def test_without_compiling_or_a_cache_each_step_is_done_here(tmp_path: Path) -> None:
