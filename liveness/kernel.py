@@ -37,7 +37,7 @@ needs_compiling: Final = _cache.needs_compiling
 mark_compiled: Final = _cache.mark_compiled
 kept_in: Final = _cache.caches
 """Where what is compiled lies; None if it is kept nowhere."""
-keeps_compiled: Final = kept_in is not None
+keeps_compiled: Final = _cache.writable
 """Whether what is compiled is found again later."""
 
 

@@ -90,8 +90,10 @@ def find_caches() -> Path | None:
 
     What lies there is code that this process will run. A directory that another user could change is passed over, and
     none is made in such a place: root with somebody else's HOME takes its own home, a user without any home compiles at
-    each start.
+    each start. Where there is no other, one is returned that cannot be written, as in an image that is read-only: what
+    lies there is found.
     """
+    read_only: Path | None = None
     for base in _candidates():
         directory = base / "liveness-kernels"
         with suppress(OSError, RuntimeError):
@@ -99,9 +101,11 @@ def find_caches() -> Path | None:
             if not _is_out_of_reach(existing.resolve()):
                 continue
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.access(directory, os.W_OK) and _is_ours_alone(directory.resolve()):
-                return directory.resolve()
-    return None
+            if _is_ours_alone(directory.resolve()):
+                if os.access(directory, os.W_OK):
+                    return directory.resolve()
+                read_only = read_only or directory.resolve()
+    return read_only
 
 
 def _candidates() -> Iterator[Path]:
@@ -169,6 +173,7 @@ class KernelCache:
 
     def __init__(self, caches: Path | None) -> None:
         self.caches = caches
+        self.writable = caches is not None and os.access(caches, os.W_OK)
 
     def keep(self, dispatcher: "Kept", function: Any, defined_in: str | None = None) -> None:  # noqa: ANN401 - any function
         """Let a compiled function be looked for and kept here.
@@ -191,6 +196,8 @@ class KernelCache:
         They are those that the function `load` calls, whose file imports them. `name` tells them from others that it
         calls another time.
         """
+        if not self.writable:
+            return False
         mark = self._mark(name, load)
         with suppress(OSError):  # of a process that may not look there any more
             return mark is not None and not mark.exists()

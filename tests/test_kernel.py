@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import liveness
 from liveness import kernel_cache
 from liveness.kernel import COMPILED, compiled_for, kernel, uint64, unowned
-from liveness.kernel_cache import CacheFiles, find_caches
+from liveness.kernel_cache import PACKAGE, CacheFiles, find_caches
 
 
 def in_copy(copy: Path, code: str, **environment: str) -> str:
@@ -86,6 +86,28 @@ def test_a_directory_that_others_can_change_is_no_cache(tmp_path: Path, monkeypa
     assert find_caches() == (shared / "liveness-kernels").resolve()
     (shared / "liveness-kernels").chmod(0o777)
     assert find_caches() != (shared / "liveness-kernels").resolve()
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is kept where nothing is compiled")
+def test_a_cache_that_cannot_be_written_is_read(tmp_path: Path) -> None:
+    """An image with compiled kernels may run with a file system that is read-only."""
+    code = """
+import os, sys
+from pathlib import Path
+from liveness.kernel import keeps_compiled, kept_in, needs_compiling
+from liveness.order.permutation import next_element as kernel
+
+assert kernel(3, 4, 7) == 5
+print(*(sum(counts.values()) for counts in (kernel.stats.cache_hits, kernel.stats.cache_misses)), end=" ")
+print(kept_in == Path(os.environ["NUMBA_CACHE_DIR"], "liveness-kernels"), keeps_compiled, end=" ")
+print(needs_compiling("no such step", kernel.py_func))
+"""
+    cache = tmp_path.resolve() / "cache"
+    assert in_copy(PACKAGE, code, NUMBA_CACHE_DIR=str(cache)) == "0 1 True True True"
+    read_only = (
+        "import os; access = os.access; os.access = lambda path, mode: not mode & os.W_OK and access(path, mode)"
+    )
+    assert in_copy(PACKAGE, f"{read_only}\n{code}", NUMBA_CACHE_DIR=str(cache)) == "1 0 True False False"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")

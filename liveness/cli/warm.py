@@ -60,7 +60,7 @@ def command(what: tuple[str, ...], *, quiet: bool) -> None:
     from liveness import log
     from liveness.cli.messages import quieten
     from liveness.errors import LivenessError
-    from liveness.kernel import COMPILED, keeps_compiled, needs_compiling
+    from liveness.kernel import COMPILED, keeps_compiled, kept_in, needs_compiling
     from liveness.system.warming import compile_kernels
 
     if quiet:
@@ -68,9 +68,12 @@ def command(what: tuple[str, ...], *, quiet: bool) -> None:
     if not COMPILED:
         raise LivenessError("NUMBA_DISABLE_JIT is set: kernels run without being compiled; unset it")
     if not keeps_compiled:
-        raise LivenessError(
-            "no directory for compiled kernels that only this user can change: set NUMBA_CACHE_DIR to the path of one"
+        reason = (
+            "there is no directory for compiled kernels that this user can write, and nobody else"
+            if kept_in is None
+            else f"{kept_in} cannot be written: what it holds is used, nothing is added"
         )
+        raise LivenessError(f"{reason}; set NUMBA_CACHE_DIR to the path of a directory of this user alone")
     chosen = PARTS if not what or "all" in what else dict.fromkeys(what)
     steps = [step for name in chosen for step in PARTS[name]()]
     compiled = compile_kernels({step.name: step for step in steps}.values())

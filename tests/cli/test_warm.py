@@ -111,9 +111,12 @@ main.run()
 def test_without_a_place_for_what_is_compiled_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("liveness.kernel.keeps_compiled", False)
     monkeypatch.setitem(warm.PARTS, "scan", lambda: [Step("nothing", pytest.fail)])
-    result = CliRunner().invoke(warm.command, ["scan"])
-    assert isinstance(result.exception, LivenessError)
-    assert "set NUMBA_CACHE_DIR" in str(result.exception)
+    for place, reason in ((None, "there is no directory"), (Path("/image"), "/image cannot be written")):
+        monkeypatch.setattr("liveness.kernel.kept_in", place)
+        result = CliRunner().invoke(warm.command, ["scan"])
+        assert isinstance(result.exception, LivenessError)
+        assert str(result.exception).startswith(reason)
+        assert "set NUMBA_CACHE_DIR" in str(result.exception)
 
 
 @compiled_only
