@@ -12,6 +12,7 @@ import os
 import pwd
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -217,7 +218,8 @@ class KernelCache:
         while isinstance(load, functools.partial):
             load = load.func
         sources = source_digest(Path(load.__code__.co_filename))
-        machine = repr((sources, numba_version, cpu_target.target_context.codegen().magic_tuple()))
+        processor = cpu_target.target_context.codegen().magic_tuple()
+        machine = repr((sources, numba_version, sys.implementation.cache_tag, processor))
         folder = "-".join(_WORD.findall(name))
         return self.caches / COMPILED_MARKS / folder / hashlib.sha256(machine.encode()).hexdigest()[:16]
 

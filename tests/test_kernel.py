@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import liveness
 from liveness import kernel_cache
 from liveness.kernel import COMPILED, compiled_for, kernel, uint64, unowned
-from liveness.kernel_cache import PACKAGE, CacheFiles, find_caches
+from liveness.kernel_cache import PACKAGE, CacheFiles, KernelCache, find_caches
 
 
 def in_copy(copy: Path, code: str, **environment: str) -> str:
@@ -242,3 +242,12 @@ def test_what_cannot_be_kept_is_used_and_the_reason_known(tmp_path: Path, monkey
     CacheFiles(str(tmp_path / "missing"), "kernel", "stamp").save("int64", "one")
     assert [error.errno for error in unkept] == [errno.ENOENT]
     assert kernel_cache.why_not_kept() is unkept[0]
+
+
+def test_what_another_python_compiled_is_not_known_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of Numba's files have the version of Python."""
+    cache, load = KernelCache(tmp_path), test_what_another_python_compiled_is_not_known_here
+    cache.mark_compiled("load", load)
+    assert not cache.needs_compiling("load", load)
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
+    assert cache.needs_compiling("load", load)
