@@ -199,16 +199,16 @@ class KernelCache:
         """
         if not self.writable:
             return False
-        mark = self._mark(name, load)
-        with suppress(OSError):  # of a process that may not look there any more
+        with suppress(OSError):  # of a process that may not look there any more, or without the source
+            mark = self._mark(name, load)
             return mark is not None and not mark.exists()
         return False
 
     def mark_compiled(self, name: str, load: Any) -> None:  # noqa: ANN401 - as above
         """Note that the kernels which `load` calls lie here."""
-        mark = self._mark(name, load)
-        if mark is not None:
-            with suppress(OSError):
+        with suppress(OSError):
+            mark = self._mark(name, load)
+            if mark is not None:
                 mark.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _trim(mark.parent)
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -242,6 +242,17 @@ def test_what_cannot_be_kept_is_used_and_the_reason_known(tmp_path: Path, monkey
     CacheFiles(str(tmp_path / "missing"), "kernel", "stamp").save("int64", "one")
     assert [error.errno for error in unkept] == [errno.ENOENT]
     assert kernel_cache.why_not_kept() is unkept[0]
+
+
+@pytest.mark.parametrize("place", ["missing.py", "library.zip/module.py"])
+def test_without_its_source_nothing_is_known_to_be_compiled(place: str, tmp_path: Path) -> None:
+    """An installation may have compiled modules of Python only, or lie in an archive."""
+    (tmp_path / "library.zip").touch()
+    namespace: dict[str, Any] = {}
+    exec(compile("def load(): pass", tmp_path / place, "exec"), namespace)  # noqa: S102 - as if it came from there
+    cache = KernelCache(tmp_path)
+    assert not cache.needs_compiling("load", namespace["load"])
+    cache.mark_compiled("load", namespace["load"])
 
 
 def test_what_another_python_compiled_is_not_known_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
