@@ -25,6 +25,10 @@ WAIT_S = 0.2
 libc = ctypes.CDLL(None, use_errno=True)
 
 
+class KilledError(LivenessError):
+    """A child was ended by SIGKILL, which the kernel sends when there is no more memory."""
+
+
 def fork() -> int:
     """Fork without the warning of Python 3.12 about existing threads: those here are idle workers of numpy."""
     sys.stdout.flush()  # or text the parent has not written yet is written twice
@@ -123,7 +127,8 @@ def _receive(pid: int, reader: int) -> tuple[bool, object]:
     if not answer:
         code = os.waitstatus_to_exitcode(status)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
-        return True, LivenessError(f"a child process {how} before it answered")
+        kind = KilledError if code == -signal.SIGKILL else LivenessError
+        return True, kind(f"a child process {how} before it answered")
     return cast("tuple[bool, object]", pickle.loads(answer))  # noqa: S301 - from our own child, over our own pipe
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness import log
+from liveness.errors import LivenessError
 from liveness.kernel import kept_in, mark_compiled, needs_compiling
 from liveness.kernel_cache import why_not_kept
 from liveness.kernel_compiler import CompiledKernels
@@ -60,18 +61,11 @@ def compile_kernels(steps: Iterable[Step]) -> bool:
         raise ValueError(f"{len(missing)} steps at once, at most {_MOST_STEPS}")
     memory = mmap.mmap(-1, 16 * len(missing))  # shared with the children
     counts = np.frombuffer(memory, np.int64).reshape(-1, 2)
-    waiting, to_do = os.pipe()
-    os.write(to_do, bytes(range(len(missing))))
-    os.close(to_do)
-    workers = min(len(missing), len(os.sched_getaffinity(0)))
     try:
         with _named(PROCESS_NAME):
-            answers = child.run_in_children(
-                [partial(_work, missing, waiting, counts)] * workers, partial(_show, counts)
-            )
+            answers = _compile(missing, counts)
         _show(counts)
     finally:
-        os.close(waiting)
         compile_display.clear()
     errors = [error for error in answers if error is not None]
     if errors:
@@ -80,6 +74,40 @@ def compile_kernels(steps: Iterable[Step]) -> bool:
     for step in missing:
         mark_compiled(step.name, step.load)
     return True
+
+
+def _compile(steps: Sequence[Step], counts: NDArray[np.int64]) -> list[OSError | None]:
+    """Compile steps in child processes, and return what `_work` returns in each; raise LivenessError if one is killed.
+
+    First several compile at once. If the kernel kills one because there is too little memory, they do so one by one.
+    """
+    show = partial(_show, counts)
+    workers = min(len(steps), len(os.sched_getaffinity(0)))
+    try:
+        with _queue(bytes(range(len(steps)))) as waiting:
+            return child.run_in_children([partial(_work, steps, waiting, counts)] * workers, show)
+    except child.KilledError:
+        pass
+    answers = []
+    for number, step in enumerate(steps):
+        try:
+            with _queue(bytes([number])) as waiting:
+                answers += child.run_in_children([partial(_work, steps, waiting, counts)], show)
+        except child.KilledError as error:
+            raise LivenessError(f"compiling kernels ({step.name}): {error}: is there too little memory?") from error
+    return answers
+
+
+@contextmanager
+def _queue(numbers: bytes) -> Iterator[int]:
+    """Return the end of a pipe from which child processes read the numbers of the steps to do."""
+    waiting, to_do = os.pipe()
+    try:
+        os.write(to_do, numbers)
+        os.close(to_do)
+        yield waiting
+    finally:
+        os.close(waiting)
 
 
 @contextmanager

@@ -157,6 +157,63 @@ def test_a_quiet_command_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.getvalue() == ""
 
 
+WAS_KILLED = "a child process was killed by SIGKILL before it answered"
+KILLED = """
+import os
+import signal
+import sys
+from pathlib import Path
+
+import many_kernels as many
+from liveness.errors import LivenessError
+from liveness.kernel import needs_compiling
+from liveness.system import child
+from liveness.system.warming import Step, compile_kernels
+
+started, start = [], child._start
+child._start = lambda function: started.append(1) or start(function)
+allowed = int(sys.argv[1])
+deaths = Path("deaths")
+deaths.touch()
+
+def load():
+    many.load_third()
+    if len(deaths.read_text()) < allowed:
+        deaths.write_text(deaths.read_text() + ".")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def load_quarter():
+    many.load_quarter()
+
+for function in (load, load_quarter):
+    function.__code__ = function.__code__.replace(co_filename=many.__file__)
+os.sched_getaffinity = lambda _: {0, 1, 2}
+steps = [Step("thirds", load), Step("quarters", load_quarter)]
+try:
+    print(compile_kernels(steps), end=" ")
+except LivenessError as error:
+    print(error, end=" ")
+print([needs_compiling(*step) for step in steps], len(started))
+"""
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+@pytest.mark.parametrize(
+    ("deaths", "expected"),
+    [
+        (1, "True [False, False] 4"),
+        (9, f"compiling kernels (thirds): {WAS_KILLED}: is there too little memory? [True, True] 3"),
+    ],
+)
+def test_a_child_killed_for_want_of_memory_leaves_its_work_to_one_at_a_time(
+    deaths: int, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many compile at once as there are processors: the kernel kills one of them if memory ends."""
+    monkeypatch.chdir(tmp_path)
+    code = f"import sys; sys.argv[1:] = ['{deaths}']\n{KILLED}"
+    assert run_code(tmp_path, code) == [expected]
+
+
 NAMED = """
 import many_kernels as many
 from pathlib import Path
