@@ -1,11 +1,12 @@
 """`liveness warm`: kernels compiled ahead of the first command, for images and packages."""
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from liveness.system.warming import Step
 
@@ -48,6 +49,20 @@ PARTS: Final[dict[str, "Callable[[], list[Step]]"]] = {
 }
 
 
+@contextmanager
+def _temporary_files_together() -> "Iterator[None]":
+    """Let the temporary files of children lie in a folder of this process, which removes them however a child ends."""
+    import tempfile
+
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="liveness-warm-", ignore_cleanup_errors=True) as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
 @click.command("warm")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
 @click.argument("what", nargs=-1, type=click.Choice([*PARTS, "all"]), metavar="[scan|analyze|survey|passive|all]...")
@@ -76,7 +91,8 @@ def command(what: tuple[str, ...], *, quiet: bool) -> None:
         raise LivenessError(f"{reason}; set NUMBA_CACHE_DIR to the path of a directory of this user alone")
     chosen = PARTS if not what or "all" in what else dict.fromkeys(what)
     steps = [step for name in chosen for step in PARTS[name]()]
-    compiled = compile_kernels({step.name: step for step in steps}.values())
+    with _temporary_files_together():
+        compiled = compile_kernels({step.name: step for step in steps}.values())
     if any(needs_compiling(step.name, step.load) for step in steps):
         raise LivenessError("what is compiled could not be kept: later commands compile it again")
     names = ", ".join(chosen)

@@ -108,6 +108,35 @@ main.run()
 
 
 @compiled_only
+def test_a_child_that_is_killed_leaves_no_files(tmp_path: Path) -> None:
+    """Ctrl-C ends the children without any chance to remove what they have written."""
+    (tmp_path / "killed_kernel.py").write_text(
+        "import os\nimport signal\nfrom liveness.cli.warm_samples import _folder\n"
+        "def load():\n    with _folder() as folder:\n"
+        "        (folder / 'sample').touch()\n        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    code = """
+import killed_kernel
+from liveness.cli import main, warm
+from liveness.system.warming import Step
+warm.PARTS["scan"] = lambda: [Step("killed", killed_kernel.load)]
+main.run()
+"""
+    (tmp_path / "temporary").mkdir()
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}",
+        "TMPDIR": str(tmp_path / "temporary"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, "warm", "scan"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "too little memory" in done.stderr) == (1, True)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@compiled_only
 def test_without_a_place_for_what_is_compiled_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("liveness.kernel.keeps_compiled", False)
     monkeypatch.setitem(warm.PARTS, "scan", lambda: [Step("nothing", pytest.fail)])
