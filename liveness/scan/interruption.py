@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from liveness.config.units import MIN_RATE_PPS
 from liveness.errors import explain
 from liveness.scan.totals import SessionTotals
+from liveness.system import compile_display
 from liveness.system.exit_codes import exit_code_of
 
 RATE_STEP: Final = 0.05
@@ -107,6 +108,8 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
             return
         if not interruption.begun:
             discard()
+            with suppress(RuntimeError):  # the signal came while the same stream was being written
+                compile_display.clear()
             os._exit(exit_code_of(number))
         interruption.request(number)
 
