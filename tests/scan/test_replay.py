@@ -26,6 +26,7 @@ from liveness.replylog.runlog import settle
 from liveness.runs.left_out import add_left_out, load_left_out
 from liveness.runs.manifest import Manifest, ProbeCounts, Receive
 from liveness.runs.merge import merge
+from liveness.runs.optout_record import KeptOptOuts, load_opt_outs, write_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan
 from liveness.scan.receive.receiver import Receiver
@@ -190,6 +191,17 @@ def test_a_replay_knows_what_the_run_left_out(lived: Lived, tmp_path: Path) -> N
     run = liveness("replay", "--run", tmp_path / "run", "-o", tmp_path / "out", "--check")
     assert run.code == 0, run.err
     assert load_left_out(tmp_path / "out") == load_left_out(tmp_path / "run")
+
+
+def test_targets_that_opted_out_of_a_run_count_in_no_number_of_its_replay(lived: Lived, tmp_path: Path) -> None:
+    shutil.copytree(lived.path, tmp_path / "run")
+    write_opt_outs(tmp_path / "run", KeptOptOuts(prefixes=[f"{format_address(FIRST + 4)}/30"]))
+    run = liveness("replay", "--run", tmp_path / "run", "-o", tmp_path / "out", "--check")
+    assert run.code == 0, run.err
+    assert load_opt_outs(tmp_path / "out") == load_opt_outs(tmp_path / "run")
+    numbers = [json.loads(liveness("analyze", tmp_path / name, "--json").out)["runs"][0] for name in ("run", "out")]
+    assert [(each["targets"], each["opted_out"]) for each in numbers] == [(COUNT - 4, 4)] * 2
+    assert numbers[0]["taxonomy"] == numbers[1]["taxonomy"]
 
 
 def in_raw_ip(packets: list[Packet]) -> bytes:

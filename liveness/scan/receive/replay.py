@@ -18,6 +18,7 @@ from liveness.replylog.runlog import Mode
 from liveness.runs.course import Timeline
 from liveness.runs.left_out import add_left_out, load_left_out
 from liveness.runs.manifest import Manifest, Receive, Replay
+from liveness.runs.optout_record import KeptOptOuts, load_opt_outs, write_opt_outs
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.scan.interruption import Interruption, signals_noted
 from liveness.scan.plan import Plan
@@ -108,7 +109,7 @@ def replay(
     """
     manifest = run.read_manifest()
     plan = plan_of(run, manifest, log)
-    left_out = load_left_out(run.path)
+    left_out, opt_outs = load_left_out(run.path), load_opt_outs(run.path)
     sources = tuple(parse_address(address) for address in manifest.source_addresses)
     program = reply_filter(sources, plan.cookie.port_first, plan.cookie.port_last, REPLY_ICMP_TYPES)
     constants = constants_of(plan, LinkAddresses(bytes(6), bytes(6)), sources)
@@ -134,6 +135,8 @@ def replay(
             directory.write_key(plan.key)
             directory.write_targets(plan.intervals.entries())
             add_left_out(directory.path, left_out)
+            if opt_outs != KeptOptOuts():
+                write_opt_outs(directory.path, opt_outs)
             unread = [] if interruption.reason else [line for capture in ring.captures for line in capture.unread]
             replayed = _manifest(manifest, kept, ring, unread, interruption.reason)
             replayed = msgspec.structs.replace(replayed, targets_sha256=directory.targets_digest())
