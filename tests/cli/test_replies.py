@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from liveness.applications.fingerprints.table import NAMES
-from liveness.replies import NO_DATA
+from liveness.replies import NO_DATA, REPLY_DTYPE
 from liveness.replylog.runlog import RunLog
+from liveness.replylog.spool import spool_header
 from tests.cli.support import assert_one_line, liveness
 from tests.replylog.replies import PROBES, replies, rows, shown
 
@@ -52,6 +53,16 @@ def test_the_summary(log: Path) -> None:
     known = np.array([row["rtt_ns"] for row in ROWS if row["probe"] == "icmp" and row["rtt_ns"] is not None]) / 1e6
     (icmp,) = [line for line in lines if line[:2] == ["icmp", str(len(known))]]
     assert icmp[2:] == [f"{np.quantile(known, share):,.3f}" for share in (0, 0.25, 0.5, 0.75, 0.9, 0.99, 1)]
+
+
+def test_replies_of_no_known_kind_or_probe_are_unknown_in_the_summary(tmp_path: Path) -> None:
+    batch = replies(3)
+    batch["kind"][0], batch["probe"][1] = 255, 255
+    (tmp_path / "a.spool").write_bytes(spool_header(PROBES, REPLY_DTYPE) + batch.tobytes())
+    run = liveness("replies", tmp_path / "a.spool")
+    assert (run.code, run.err) == (0, "")
+    assert sum("unknown" in line for line in run.out.splitlines()) >= 2
+    assert liveness("replies", tmp_path / "a.spool", "--json").code == 0
 
 
 def test_the_summary_as_a_document_and_as_csv(log: Path) -> None:

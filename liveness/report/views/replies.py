@@ -16,7 +16,7 @@ def reply_tables(summary: LogSummary) -> Iterator[Table]:
         "replies",
         "Replies",
         (Column("probe"), Column("reply"), *(Column(name, name) for name in COUNTS)),
-        [(one_line(row["probe"]), one_line(row["reply"]), *(row[name] for name in COUNTS)) for row in summary.by_kind],
+        [(_name(row["probe"]), _name(row["reply"]), *(row[name] for name in COUNTS)) for row in summary.by_kind],
         ["messages: packets; targets and sources: distinct addresses."],
     )
     if summary.protocols:
@@ -25,7 +25,7 @@ def reply_tables(summary: LogSummary) -> Iterator[Table]:
             "Protocols of TCP services",
             (Column("probe"), Column("protocol"), Column("messages", "messages"), Column("targets", "targets")),
             [
-                (one_line(row["probe"]), one_line(row["protocol"]), row["messages"], row["targets"])
+                (_name(row["probe"]), _name(row["protocol"]), row["messages"], row["targets"])
                 for row in summary.protocols
             ],
             ["messages: segments with data; targets: distinct addresses."],
@@ -39,4 +39,9 @@ def reply_tables(summary: LogSummary) -> Iterator[Table]:
 
 
 def _times(row: Row) -> tuple[str | int, ...]:
-    return (one_line(row["probe"]), row["replies"], *(f"{row[name]:,.3f}" for name in QUANTILES))
+    return (_name(row["probe"]), row["replies"], *(f"{row[name]:,.3f}" for name in QUANTILES))
+
+
+def _name(text: str | None) -> str:
+    """Return a name as it may be printed. A damaged reply has a probe or a kind whose number means nothing."""
+    return "unknown" if text is None else one_line(text)
