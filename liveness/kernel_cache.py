@@ -194,8 +194,8 @@ class KernelCache:
     def needs_compiling(self, name: str, load: Any) -> bool:  # noqa: ANN401 - any callable
         """Return whether kernels are compiled here for the first time, and found here later.
 
-        They are those that the function `load` calls, whose file imports them. `name` tells them from others that it
-        calls another time.
+        They are those that the function `load` calls, whose file imports them. `load` may call others another time:
+        `name` is of these kernels alone.
         """
         if not self.writable:
             return False

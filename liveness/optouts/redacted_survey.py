@@ -1,7 +1,6 @@
 """Redaction of surveys: opted-out addresses have no bit in the planes, and count as withdrawn from the first round."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +69,7 @@ class _Redaction:
     run: SurveyRun
 
     def apply(self) -> Application:
+        """Remove the data of blocked addresses; return what changed. LivenessError if the disk refuses."""
         path, addresses = self.directory.path, self.run.blocks.addresses
         gone = self.blocked.contains(addresses)
         first = self._first_rounds()
@@ -79,7 +79,7 @@ class _Redaction:
         application = Application(
             at=utc_now(), lists=[str(one) for one in self.lists], sha256=list(self.digests), blocked=self.blocked.count
         )
-        try:
+        with self.stage.discarded_on_error():
             self.stage.make((FOLDER, REPLIES, PACKETS, DELAYS_FOLDER))
             logs = [*redact_logs(path, self.stage, self.blocked), *self._delays(gone)]
             planes, counts = self._planes(gone) if leaving.count or self._has_bits(gone) else ([], {})
@@ -93,14 +93,6 @@ class _Redaction:
             if planes or leaving.count:
                 self.stage.remove.append(ROUNDS_FOLDER)  # the live planes have the bits too
             self.stage.decide()
-        except OSError as problem:
-            with suppress(OSError):
-                self.stage.discard()
-            raise LivenessError(f"{path}: cannot remove opted-out data: {problem.strerror}") from problem
-        except BaseException:
-            with suppress(OSError):
-                self.stage.discard()
-            raise
         finish_redaction(self.directory)
         return application
 

@@ -7,7 +7,6 @@ then the stage is decided, and its files are put in place.
 import hashlib
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -108,10 +107,11 @@ class _Redaction:
     stage: Stage
 
     def run(self, manifest: Manifest) -> Application:
+        """Remove the data of blocked addresses; return what changed. LivenessError if the disk refuses."""
         path = self.directory.path
         kept = load_opt_outs(path)
         unwanted = from_runs(self.blocked.first, self.blocked.last)
-        try:
+        with self.stage.discarded_on_error():
             self.stage.make(("sets", SEGMENTS, REPLIES, PACKETS))
             entries, sets = self._sets(manifest.sets, unwanted)
             segments = self._segments(unwanted)
@@ -136,14 +136,6 @@ class _Redaction:
                 return application
             self._records(manifest, entries, application, kept, known.union(leaving))
             self.stage.decide()
-        except OSError as problem:
-            with suppress(OSError):
-                self.stage.discard()
-            raise LivenessError(f"{path}: cannot remove opted-out data: {problem.strerror}") from problem
-        except BaseException:
-            with suppress(OSError):
-                self.stage.discard()
-            raise
         finish_redaction(self.directory)
         return application
 

@@ -4,7 +4,8 @@ A redaction is decided when the list of its moves is on the stage. A crash after
 the next process that opens the run finishes it; a crash before leaves a stage without one, which is removed.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -72,6 +73,19 @@ class Stage:
         """Remove the stage; the run is as it was. Raises OSError."""
         with self.directory.files() as files:
             files.remove_tree(STAGE)
+
+    @contextmanager
+    def discarded_on_error(self) -> Iterator[None]:
+        """Remove the stage if the body raises; an OSError becomes a LivenessError that names the run."""
+        try:
+            yield
+        except BaseException as problem:
+            with suppress(OSError):
+                self.discard()
+            if isinstance(problem, OSError):
+                why = f"{self.directory.path}: cannot remove opted-out data: {problem.strerror}"
+                raise LivenessError(why) from problem
+            raise
 
     def decide(self) -> None:
         """Write the list of moves: from now on the redaction is finished, by this process or by another."""

@@ -239,5 +239,5 @@ def requests_in(packets: Sequence[Packet]) -> Counter[tuple[str, int]]:
 
 
 def resets_in(packets: Sequence[Packet]) -> int:
-    """Return how many resets came from our side, whoever sent them."""
+    """Return how many resets came from our side, of the talker or of the kernel."""
     return sum(packet.src == OURS and "R" in str(packet[TCP].flags) for packet in packets)
