@@ -175,3 +175,26 @@ def kill_left(place: Place, module: str = "") -> None:
                 os.kill(int(entry.name), signal.SIGKILL)
             except ProcessLookupError:
                 continue
+
+
+def probed_after_an_opt_out(place: Place, entry: str) -> list[dict[str, Any]]:
+    """Run r1 at two vantage points, and let `entry` opt out while it goes on; return what was probed after that."""
+    place.hold()
+    command = place.begin("--run-id", "r1")
+    place.wait_held()
+    with (place.folder / "blocklist.txt").open("a") as file:
+        file.write(f"{entry}  # 2026-11-27, noc@example.net, mail\n")
+
+    def arrived() -> bool:
+        lists = list(place.folder.glob("v*/wide/r1/*/opt-outs.txt"))
+        return len(lists) == 2 and all(entry in path.read_text() for path in lists)
+
+    wait_for(arrived, "the opt-out at both vantage points")
+    before = len(place.lines("probed"))
+    place.release()
+    code, _, err = command.ended()
+    assert code == 0, err
+    assert "blocklists published" in err
+    after = place.lines("probed")[before:]
+    assert after
+    return after

@@ -23,7 +23,7 @@ from liveness.fleet.upload import Upload
 from liveness.fleet.vantages import StorePlace
 from liveness.optouts.redaction import redact_run
 from liveness.space.addresses import parse_entry
-from tests.fleet.support import Place, cleaned, found, truth, wait_for
+from tests.fleet.support import Place, cleaned, found, probed_after_an_opt_out, truth
 from tests.fleet.test_vantages import work_of
 from tests.populations import town
 
@@ -44,24 +44,7 @@ def stored_addresses(folder: Path) -> BitMap:
 
 def test_what_opts_out_during_a_run_and_after_it_is_nowhere(tmp_path: Path) -> None:
     with cleaned(Place(tmp_path)) as place:
-        place.hold()
-        command = place.begin("--run-id", "r1")
-        place.wait_held()
-        with (tmp_path / "blocklist.txt").open("a") as file:
-            file.write(f"{DURING}  # 2026-11-27, noc@example.net, mail\n")
-
-        def arrived() -> bool:
-            lists = list(tmp_path.glob("v*/wide/r1/*/opt-outs.txt"))
-            return len(lists) == 2 and all(DURING in path.read_text() for path in lists)
-
-        wait_for(arrived, "the opt-out at both vantage points")
-        before = len(place.lines("probed"))
-        place.release()
-        code, _, err = command.ended()
-        assert code == 0, err
-        assert "blocklists published" in err
-        after = [address for line in place.lines("probed")[before:] for address in line["targets"]]
-        assert after
+        after = [address for line in probed_after_an_opt_out(place, DURING) for address in line["targets"]]
         assert inside(DURING, after) == []
         assert stored_addresses(tmp_path) == truth(DURING)
 

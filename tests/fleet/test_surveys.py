@@ -18,7 +18,7 @@ from liveness.space.addresses import parse_entry
 from liveness.space.prefixes import parse_lines
 from liveness.survey.config_files import load_survey_config
 from tests.fleet.fake_survey import answers
-from tests.fleet.support import Place, check_alone, cleaned, kill_left, wait_for
+from tests.fleet.support import Place, check_alone, cleaned, kill_left, probed_after_an_opt_out
 
 FAKE: Final = [sys.executable, "-m", "tests.fleet.fake_survey"]
 ROUNDS: Final = 6
@@ -144,24 +144,9 @@ def test_a_cancelled_survey_is_stored_as_far_as_it_is(tmp_path: Path) -> None:
 
 def test_what_opts_out_during_a_survey_and_after_it_is_nowhere(tmp_path: Path) -> None:
     with cleaned(place_of(tmp_path)) as place:
-        place.hold()
-        command = place.begin("--run-id", "r1")
-        place.wait_held()
-        with (tmp_path / "blocklist.txt").open("a") as file:
-            file.write(f"{DURING}\n")
-
-        def arrived() -> bool:
-            lists = list(tmp_path.glob("v*/wide/r1/*/opt-outs.txt"))
-            return len(lists) == 2 and all(DURING in path.read_text() for path in lists)
-
-        wait_for(arrived, "the opt-out at both vantage points")
-        before = len(place.lines("probed"))
-        place.release()
-        code, _, err = command.ended()
-        assert code == 0, err
+        lines = probed_after_an_opt_out(place, DURING)
         low, high = parse_entry(DURING)
-        after = [parse_lines(line["targets"]) for line in place.lines("probed")[before:]]
-        assert after
+        after = [parse_lines(line["targets"]) for line in lines]
         assert not any(targets.contains([low, high]).any() for targets in after)
         (tmp_path / "more.txt").write_text("9.10.0.0/26\n9.9.0.3\n")
         done = place.fleet("blocklist", "-b", "more.txt")
