@@ -53,6 +53,9 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from probe_problems(config.probes)
     yield from application_problems(config)
     yield from network_problems(config)
+    if config.receive.capture == "xdp" and config.network.zero_copy == "require":
+        expected = "expected 'packet' with network.zero_copy: require: an interface takes one XDP program"
+        yield Problem("$.receive.capture", config.receive.capture, expected)
     if config.rate_limit is not None and config.rate_limit.auto:
         yield Problem("$.rate_limit", config.rate_limit, "expected a rate such as 100kpps or 10Mbps")
     if len(config.contact.encode()) > MAX_CONTACT_BYTES or not config.contact.isprintable():

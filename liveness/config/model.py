@@ -82,6 +82,7 @@ class Network(Section, frozen=True, kw_only=True):
 class Receive(Section, frozen=True, kw_only=True):
     """How replies are captured."""
 
+    capture: Literal["auto", "packet", "xdp"] = "auto"
     ring_mib: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
     receivers: Annotated[int, msgspec.Meta(ge=1, le=64)] | Literal["auto"] = "auto"
 

@@ -62,6 +62,7 @@ class Scanner(Struct, frozen=True, kw_only=True):
     interface: str = ""
     source_addresses: list[str] = field(default_factory=list)
     transport: str = ""
+    capture: str = ""
 
 
 class Origin(Struct, frozen=True, kw_only=True):

@@ -97,6 +97,10 @@ class Receive(Struct, frozen=True, kw_only=True):
     kernel_packets: int = 0
     kernel_drops: int = 0
     nic_drops: int = 0
+    capture: str = ""
+    """How packets were captured: `packet`, `xdp`, or empty if it is not known."""
+    reasons: list[str] = field(default_factory=list)
+    """What that capture did not do, and why."""
 
 
 class Transmit(Struct, frozen=True, kw_only=True):

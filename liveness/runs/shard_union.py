@@ -134,7 +134,7 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
         rejected=sum_of(one.rejected for one in manifests),
         talk=_talk(manifests),
         protocols=_protocols(first, manifests),
-        receive=_summed(Receive, [one.receive for one in manifests]),
+        receive=_receive(manifests),
         transmit=_transmit(manifests),
         loss_warnings=[f"{run.label}: {line}" for run in runs for line in run.manifest.loss_warnings],
         losses=united_losses(runs),
@@ -230,6 +230,16 @@ def _top_sources(manifests: Sequence[Manifest]) -> list[TopSource]:
 def _summed(kind: type[Any], records: Sequence[Any], names: Sequence[str] | None = None) -> Any:  # noqa: ANN401 - of any kind
     """Return a record of sums of the named numeric fields; by default all."""
     return kind(**{name: sum(getattr(one, name) for one in records) for name in names or kind.__struct_fields__})
+
+
+def _receive(manifests: Sequence[Manifest]) -> Receive:
+    records = [one.receive for one in manifests]
+    total: Receive = _summed(Receive, records, ("packets", "kernel_packets", "kernel_drops", "nic_drops"))
+    return msgspec.structs.replace(
+        total,
+        capture=words_of(one.capture for one in records),
+        reasons=list(dict.fromkeys(reason for one in records for reason in one.reasons)),
+    )
 
 
 def _transmit(manifests: Sequence[Manifest]) -> Transmit:

@@ -31,13 +31,15 @@ from liveness.system.privileges import CONFINEMENTS, Dropped
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The identity of a run: its directory, the path and the source addresses of its packets, and their transport."""
+    """The identity of a run: its directory, path and source addresses, and how its packets are sent and captured."""
 
     directory: RunDirectory
     path: Path
     sources: tuple[int, ...]
     transport: str
     transport_reasons: Sequence[str]
+    capture: str
+    capture_reasons: Sequence[str]
     started_ns: int
     dropped: Dropped | None = None
     """Outcome of the privilege drop; None before it."""
@@ -204,6 +206,8 @@ def final_manifest(
             kernel_packets=tally.kernel_packets,
             kernel_drops=kernel_drops,
             nic_drops=totals.nic_drops,
+            capture=identity.capture,
+            reasons=list(identity.capture_reasons),
         ),
         transmit=_transmit(totals, int(sent.sum()), identity),
         loss_warnings=[

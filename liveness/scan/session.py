@@ -1,7 +1,7 @@
 """What a session of a run needs of the kernel: opened before the first packet, with the plan and the path."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,10 @@ from liveness.net.links import in_lab
 from liveness.net.path.finding import AUTO, find_path
 from liveness.net.path.path import Path
 from liveness.net.path.watch import PathWatch
+from liveness.net.port_users import shared_ports
+from liveness.net.receiving import open_receiving
 from liveness.net.rx_packet import PacketRxRing
+from liveness.net.rx_xdp import XdpRxRing
 from liveness.net.transport import Transport, open_transport
 from liveness.packets.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY
 from liveness.packets.reply_filter import reply_filter
@@ -158,7 +161,7 @@ class Opened:
     identity: Identity
     constants: RunConstants
     transport: Transport
-    rx_rings: list[PacketRxRing]
+    rx_rings: Sequence[PacketRxRing | XdpRxRing]
     watch: PathWatch
     talk: TalkPath | None = None
     """What talks with services need of the kernel, None if nobody is talked to."""
@@ -178,15 +181,18 @@ def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitS
     _warm_up(plan, constants)
     ports = plan.cookie
     program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES, ethernet=path.ethernet)
-    rx_rings: list[PacketRxRing] = []
-    for _ in range(plan.receivers):
-        first = rx_rings[0] if rx_rings else None
-        rx_rings.append(
-            PacketRxRing(
-                path.interface, program, plan.config.receive.ring_mib, shared_with=first, ethernet=path.ethernet
-            )
-        )
-        cleanup.callback(rx_rings[-1].close)
+    receive = plan.config.receive
+    receiving = open_receiving(
+        path.interface,
+        program,
+        plan.receivers,
+        receive.ring_mib,
+        receive.capture,
+        ethernet=path.ethernet,
+        shared=_why_shared(plan),
+    )
+    for ring in receiving.rings:
+        cleanup.callback(ring.close)
     slots = len(plan.probes) * plan.attempts  # a multiple of this: most slots then get the same probe each time
     longest = int(constants.lengths.max())
     transport = open_transport(
@@ -199,8 +205,17 @@ def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitS
         ethernet=path.ethernet,
     )
     talk = open_talk_path(plan, constants, path, cleanup) if plan.talks else None
-    identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
-    return Opened(identity, constants, transport, rx_rings, watch, talk)
+    identity = Identity(
+        directory, path, sources, transport.name, transport.reasons, receiving.name, receiving.reasons, time.time_ns()
+    )
+    return Opened(identity, constants, transport, receiving.rings, watch, talk)
+
+
+def _why_shared(plan: Plan) -> str | None:
+    """Return why other programs may wait for packets that can be replies to a plan's probes, or None."""
+    if plan.config.network.foreign_sources:
+        return "the source addresses are not all this host's"
+    return shared_ports(plan.cookie.port_first, plan.cookie.port_last)
 
 
 def with_clock(

@@ -70,6 +70,7 @@ def scanner_of(identity: Identity) -> Scanner:
         interface=identity.path.interface,
         source_addresses=[format_address(address) for address in identity.sources],
         transport=identity.transport,
+        capture=identity.capture,
     )
 
 

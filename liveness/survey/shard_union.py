@@ -191,6 +191,7 @@ def _scanner(manifests: Sequence[SurveyManifest]) -> Scanner | None:
         interface=words_of(one.interface for one in scanners),
         source_addresses=list(dict.fromkeys(address for one in scanners for address in one.source_addresses)),
         transport=words_of(one.transport for one in scanners),
+        capture=words_of(one.capture for one in scanners),
     )
 
 

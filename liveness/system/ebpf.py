@@ -40,17 +40,21 @@ MAP_DESCRIPTOR: Final = 1
 MAP_VALUE: Final = 2
 """Values of the source field of a wide load: a map, or the address of the value of an array with one element."""
 
-DWORD, WORD, HALF = 0x18, 0x00, 0x08
-"""Sizes of loads and stores: 8, 4 and 2 bytes."""
+DWORD, WORD, HALF, BYTE = 0x18, 0x00, 0x08, 0x10
+"""Sizes of loads and stores: 8, 4, 2 and 1 bytes."""
 _LOAD, _STORE, _STORE_VALUE, _ATOMIC = 0x61, 0x63, 0x62, 0xC3
-_ALU, _JUMP, _FROM_REGISTER = 0x07, 0x05, 0x08
-_ADD, _SUB, _OR, _AND, _LSH, _MOV, _ARSH = 0x00, 0x10, 0x40, 0x50, 0x60, 0xB0, 0xC0
+_ALU, _JUMP, _JUMP_WORD, _FROM_REGISTER = 0x07, 0x05, 0x06, 0x08
+_ADD, _SUB, _MUL, _DIV, _OR, _AND = 0x00, 0x10, 0x20, 0x30, 0x40, 0x50
+_LSH, _RSH, _MOV, _ARSH = 0x60, 0x70, 0xB0, 0xC0
+_TO_BIG_ENDIAN: Final = 0xDC
 _FETCH_ADD: Final = 0x01
 
-EQUAL, NOT_EQUAL, ABOVE, AT_LEAST, BELOW, AT_MOST = 0x10, 0x50, 0x20, 0x30, 0xA0, 0xB0
-"""Conditions of jumps; comparisons are unsigned."""
+EQUAL, NOT_EQUAL, ABOVE, AT_LEAST, BELOW, AT_MOST, SET = 0x10, 0x50, 0x20, 0x30, 0xA0, 0xB0, 0x40
+"""Conditions of jumps; comparisons are unsigned. SET holds if both have a bit in common."""
 
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9 = range(10)
+STACK: Final = 10
+"""Register with the end of the stack: 512 bytes, at negative offsets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,16 @@ def subtract(destination: int, source: int) -> Instruction:
     return Instruction(_ALU | _FROM_REGISTER | _SUB, destination, source)
 
 
+def multiply(destination: int, value: int) -> Instruction:
+    """Multiply a register by a constant."""
+    return Instruction(_ALU | _MUL, destination, value=value)
+
+
+def divide(destination: int, value: int) -> Instruction:
+    """Divide a register, unsigned, by a constant."""
+    return Instruction(_ALU | _DIV, destination, value=value)
+
+
 def unite(destination: int, source: int) -> Instruction:
     """Set a register to the bitwise or of itself and another one."""
     return Instruction(_ALU | _FROM_REGISTER | _OR, destination, source)
@@ -129,6 +143,16 @@ def mask(destination: int, value: int) -> Instruction:
 def shift_left(destination: int, bits: int) -> Instruction:
     """Shift a register to the left."""
     return Instruction(_ALU | _LSH, destination, value=bits)
+
+
+def shift_right(destination: int, bits: int) -> Instruction:
+    """Shift a register to the right, zeros coming in."""
+    return Instruction(_ALU | _RSH, destination, value=bits)
+
+
+def from_network_order(register: int, size: int) -> Instruction:
+    """Turn a number that was loaded from a packet, a WORD or a HALF, into one of this machine."""
+    return Instruction(_TO_BIG_ENDIAN, register, value={WORD: 32, HALF: 16}[size])
 
 
 def shift_right_signed(destination: int, bits: int) -> Instruction:
@@ -149,6 +173,11 @@ def jump_if(condition: int, register: int, source: int, label: str) -> Instructi
 def jump_if_value(condition: int, register: int, value: int, label: str) -> Instruction:
     """Continue at a label if a condition holds between a register and a constant."""
     return Instruction(_JUMP | condition, register, value=value, label=label)
+
+
+def jump_if_word(condition: int, register: int, value: int, label: str) -> Instruction:
+    """Continue at a label if a condition holds between the lower 32 bits of a register and a constant."""
+    return Instruction(_JUMP_WORD | condition, register, value=value - (value >> 31 << 32), label=label)
 
 
 def call(function: int) -> Instruction:
@@ -212,16 +241,20 @@ def bpf(command: int, attributes: bytes) -> int:
     return result
 
 
-def create_map(kind: int, value_bytes: int, flags: int = 0, *, name: str = "") -> int:
-    """Create a map with one element, whose key is 4 bytes long, and return its descriptor. Raises OSError."""
-    return bpf(BPF_MAP_CREATE, struct.pack("=5III16s", kind, 4, value_bytes, 1, flags, 0, 0, _name(name)))
+def create_map(kind: int, value_bytes: int, flags: int = 0, *, elements: int = 1, name: str = "") -> int:
+    """Create a map with keys of 4 bytes, and return its descriptor. Raises OSError."""
+    return bpf(BPF_MAP_CREATE, struct.pack("=5III16s", kind, 4, value_bytes, elements, flags, 0, 0, _name(name)))
 
 
-def mapped_array(value_bytes: int, *, name: str = "") -> tuple[int, mmap.mmap]:
-    """Create an array with one element, and return its descriptor and its memory. Raises OSError."""
-    descriptor = create_map(ARRAY, value_bytes, BPF_F_MMAPABLE, name=name)
+def mapped_array(value_bytes: int, *, elements: int = 1, name: str = "") -> tuple[int, mmap.mmap]:
+    """Create an array, and return its descriptor and its memory. Raises OSError.
+
+    An element takes a multiple of 8 bytes.
+    """
+    descriptor = create_map(ARRAY, value_bytes, BPF_F_MMAPABLE, elements=elements, name=name)
     try:
-        return descriptor, mmap.mmap(descriptor, -(-value_bytes // mmap.PAGESIZE) * mmap.PAGESIZE)
+        used = -(-value_bytes // 8) * 8 * elements
+        return descriptor, mmap.mmap(descriptor, -(-used // mmap.PAGESIZE) * mmap.PAGESIZE)
     except OSError:
         os.close(descriptor)
         raise

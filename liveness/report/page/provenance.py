@@ -1,5 +1,7 @@
 """Provenance of a run's numbers: its config, seed, versions, times and vantage, and its warnings."""
 
+from collections.abc import Sequence
+
 import yaml
 
 from liveness.analysis.counting.run import warnings_of
@@ -28,10 +30,8 @@ def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Table
         ("vantage: interface", manifest.interface or ABSENT),
         ("vantage: source addresses", ", ".join(manifest.source_addresses) or ABSENT),
         *_place_rows(manifest),
-        (
-            "sent through",
-            ": ".join(part for part in (transmit.transport, "; ".join(transmit.reasons)) if part) or ABSENT,
-        ),
+        ("sent through", _with_reasons(transmit.transport, transmit.reasons)),
+        ("captured by", _with_reasons(manifest.receive.capture, manifest.receive.reasons)),
         ("senders, receivers", f"{manifest.senders}, {manifest.receivers}"),
         ("control port", ABSENT if manifest.control_port is None else str(manifest.control_port)),
         ("targets", targets_text(manifest, run)),
@@ -41,6 +41,11 @@ def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Table
     if replay is not None:
         rows.append(("replayed from", f"{', '.join(replay.captures)}: {count(replay.packets)} packets"))
     return Table("provenance", "Provenance", (Column("", key="item"), Column("", key="value")), rows)
+
+
+def _with_reasons(name: str, reasons: Sequence[str]) -> str:
+    """Return the way in which frames were sent or captured, and why in no other way."""
+    return ": ".join(part for part in (name, "; ".join(reasons)) if part) or ABSENT
 
 
 def _place_rows(manifest: Manifest) -> list[tuple[str, str]]:

@@ -95,6 +95,7 @@ def provenance_table(manifest: SurveyManifest) -> Table:
             ("vantage: interface", scanner.interface or ABSENT),
             ("vantage: source addresses", ", ".join(scanner.source_addresses) or ABSENT),
             ("sent through", scanner.transport or ABSENT),
+            ("captured by", scanner.capture or ABSENT),
         ]
     if manifest.control_port is not None:
         rows.append(("control port", str(manifest.control_port)))

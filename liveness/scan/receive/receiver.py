@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.kernel import fence, leave_cache
-from liveness.net.ring import RxRing, RxStatistics
+from liveness.net.ring import RxRing, RxStatistics, descriptors_of
 from liveness.packets.block import add_ethernet, capture_time_ns, first_packet, pack_block, packet_count
 from liveness.packets.parse import FIELDS
 from liveness.probes.run_constants import RunConstants
@@ -88,7 +88,9 @@ class Receiver:
         if not self.sinks:
             self.open_sinks()
         if self.confined:  # processes that sinks need (the log's converter) run already and keep their rights
-            self.shared.confined[self.index] = confine_to(self.directory.path, (self.ring.fileno(),))
+            self.shared.confined[self.index] = confine_to(
+                self.directory.path, descriptors_of(self.ring) or (self.ring.fileno(),)
+            )
             leave_cache()
         self.shared.ready[self.index] = 1
         problem = None

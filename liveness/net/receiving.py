@@ -1,0 +1,64 @@
+"""Capture of replies: by packet sockets, or by an XDP program in the driver."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from liveness.errors import UnsupportedError
+from liveness.net.rx_packet import PacketRxRing
+from liveness.net.rx_xdp import XdpRxRing, open_xdp_rings
+from liveness.net.xdp_capture import REMEDY
+from liveness.system.bpf import Program
+
+AUTO, PACKET, XDP = "auto", "packet", "xdp"
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """Open receive rings, one for each receiver."""
+
+    rings: Sequence[PacketRxRing | XdpRxRing]
+    name: str
+    """How packets are captured: PACKET or XDP."""
+    reasons: tuple[str, ...] = ()
+    """What the capture does not do, and why."""
+
+
+def open_receiving(
+    interface: str,
+    program: Program,
+    receivers: int,
+    ring_mib: int,
+    capture: str,
+    *,
+    ethernet: bool = True,
+    shared: str | None = None,
+) -> Receiving:
+    """Open rings for what the filter `program` accepts on an interface; AUTO is PACKET.
+
+    `shared` is why other programs of this host may wait for packets that pass the filter; if there is a reason, XDP
+    leaves them all to the stack. Raises UnsupportedError if the interface or this machine has no such capture.
+    """
+    if capture != XDP:
+        return Receiving(_packet_rings(interface, program, receivers, ring_mib, ethernet=ethernet), PACKET)
+    if not ethernet:
+        raise UnsupportedError(
+            f"capture by XDP on {interface}: its packets have no Ethernet header, which the program needs: {REMEDY}"
+        )
+    rings = open_xdp_rings(interface, program, ring_mib, receivers, drop=shared is None)
+    reasons = () if shared is None else (f"RSTs and datagrams go on to this host's stack as well: {shared}",)
+    return Receiving(rings, XDP, reasons)
+
+
+def _packet_rings(
+    interface: str, program: Program, receivers: int, ring_mib: int, *, ethernet: bool
+) -> list[PacketRxRing]:
+    rings: list[PacketRxRing] = []
+    try:
+        for _ in range(receivers):
+            first = rings[0] if rings else None
+            rings.append(PacketRxRing(interface, program, ring_mib, shared_with=first, ethernet=ethernet))
+    except BaseException:
+        for ring in rings:
+            ring.close()
+        raise
+    return rings
