@@ -212,7 +212,7 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
             "$.network.source_addresses[0]: '224.0.0.1': expected addresses of this host",
         ),
         (
-            "network: {zero_copy: require}\nreceive: {capture: xdp}",
+            "receive: {capture: xdp}\nnetwork: {zero_copy: require}",
             "$.receive.capture: 'xdp': expected 'packet' with network.zero_copy: require",
         ),
         ("network: {source_addresses: [9.9.9.9, 9.9.9.9]}", "$.network.source_addresses[1]: '9.9.9.9': stands twice"),
