@@ -276,6 +276,7 @@ def test_names_that_no_filter_takes() -> None:
                 written(BitMap([1]), style, Choice(set_name=name))
 
 
+@pytest.mark.bulk
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
 def test_compressed_files_are_read_joined_ones_too(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     whole = pack(b"10.0.0.1\n") + pack(b"10.0.0.2\n10.0.0.0/30\n" * 200_000)
