@@ -208,7 +208,9 @@ class _Redaction:
         record = manifest.opt_outs if manifest.status == "complete" else kept.opt_outs
         gone = manifest.opt_outs.targets + application.targets
         record = msgspec.structs.replace(record, targets=gone, applied=[*record.applied, application])
-        write_opt_outs(stage, KeptOptOuts(opt_outs=record, prefixes=list(opted_out.entries())))
+        removed = kept.without_data.union(self.blocked)
+        prefixes = list(opted_out.entries())
+        write_opt_outs(stage, KeptOptOuts(opt_outs=record, prefixes=prefixes, removed=list(removed.entries())))
         self.stage.replace.append(OPT_OUTS_FILE)
         files = redacted_files(manifest.log, application.logs, stage)
         top_sources = [

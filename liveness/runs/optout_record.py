@@ -76,11 +76,18 @@ class KeptOptOuts(Struct, frozen=True, kw_only=True):
     opt_outs: OptOuts = OptOuts()
     prefixes: list[str] = field(default_factory=list)
     """All that was withdrawn, as entries of an address list: addresses, prefixes and ranges."""
+    removed: list[str] = field(default_factory=list)
+    """All addresses whose data was removed from the run, targets or not, as such entries."""
 
     @property
     def withdrawn(self) -> Intervals:
         """All that was withdrawn."""
         return parse_lines(self.prefixes, OPT_OUTS_FILE)
+
+    @property
+    def without_data(self) -> Intervals:
+        """All addresses whose data was removed; of a run redacted by an older version, all that was withdrawn."""
+        return parse_lines(self.removed or (self.prefixes if self.opt_outs.applied else ()), OPT_OUTS_FILE)
 
 
 def write_opt_outs(directory: Path, kept: KeptOptOuts) -> None:
@@ -102,7 +109,7 @@ def load_opt_outs(directory: Path) -> KeptOptOuts:
         raise LivenessError(f"{path}: cannot read what was withdrawn: {problem.strerror}") from problem
     kept = decoded(content, KeptOptOuts, path, why)
     try:
-        parse_lines(kept.prefixes, str(path))
+        parse_lines([*kept.prefixes, *kept.removed], str(path))
     except LivenessError as problem:
         raise LivenessError(f"{path}: {why}: {problem}") from problem
     return kept

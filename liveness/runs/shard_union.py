@@ -33,6 +33,7 @@ from liveness.runs.shard_course import united_blocks, united_lag, united_losses,
 from liveness.runs.shard_left_out import united_left_out
 from liveness.runs.shard_set import manifest_digest, reason_of, sum_of, words_of
 from liveness.runs.shards import ShardRun, field_of, shard_of
+from liveness.space.intervals import union
 
 OF_ONE_SHARD: Final[dict[str, object]] = {
     "shard": {"index": 0, "of": 1},
@@ -66,7 +67,8 @@ def unite(runs: Sequence[ShardRun], output: Path) -> RunDirectory:
         sets = list(_write_sets(directory, runs))
         manifest = _manifest(runs, output.name, sets)
         if any(record.prefixes for record in kept):
-            write_opt_outs(output, KeptOptOuts(opt_outs=manifest.opt_outs, prefixes=kept[0].prefixes))
+            removed = list(union(record.without_data for record in kept).entries())
+            write_opt_outs(output, KeptOptOuts(opt_outs=manifest.opt_outs, prefixes=kept[0].prefixes, removed=removed))
         add_left_out(output, united_left_out(runs, targets))
         directory.write_manifest(manifest)
     except BaseException:
@@ -87,11 +89,11 @@ def _write_sets(directory: RunDirectory, runs: Sequence[ShardRun]) -> Iterator[S
 
     entries = [{entry.key: entry for entry in run.manifest.sets} for run in runs]
     for key in sorted({key for of_run in entries for key in of_run}, key=place):
-        union = BitMap()
+        members = BitMap()
         for run, of_run in zip(runs, entries, strict=True):
             if key in of_run:
-                union |= run.directory.read_set(of_run[key])
-        yield directory.write_set(key, union)
+                members |= run.directory.read_set(of_run[key])
+        yield directory.write_set(key, members)
 
 
 def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Manifest:

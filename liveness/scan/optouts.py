@@ -40,6 +40,8 @@ class OptOutWatch:
     """Whether an earlier session of the run has withdrawn anything."""
     _record: OptOuts = field(default=OptOuts(), init=False)
     _all: Intervals = field(default_factory=Intervals.empty, init=False)
+    _removed: list[str] = field(default_factory=list, init=False)
+    """Addresses whose data was removed from the run between two of its sessions."""
     _left_out: Intervals = field(default_factory=Intervals.empty, init=False)
     """Targets that are not probed any more although no list blocks them."""
     _seen: list[Signature] = field(default_factory=list, init=False)
@@ -54,7 +56,7 @@ class OptOutWatch:
         except LivenessError as error:
             self._problem(str(error))
         else:
-            self._record = kept.opt_outs
+            self._record, self._removed = kept.opt_outs, kept.removed
             self._all = kept.withdrawn.intersection(self.plan.intervals)
         if len(self._all):
             self.resumed = True
@@ -133,7 +135,8 @@ class OptOutWatch:
         record = msgspec.structs.replace(self.record, **changes)
         self._record = record
         with suppress(LivenessError):  # the checkpoint reports a full disk; the withdrawal is in force all the same
-            write_opt_outs(self.directory, KeptOptOuts(opt_outs=record, prefixes=list(self._all.entries())))
+            kept = KeptOptOuts(opt_outs=record, prefixes=list(self._all.entries()), removed=self._removed)
+            write_opt_outs(self.directory, kept)
 
 
 def _signature(path: Path) -> Signature:

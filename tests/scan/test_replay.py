@@ -20,6 +20,7 @@ import pytest
 
 from liveness.config.model import Config, to_document
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
+from liveness.optouts.redaction import redact_run
 from liveness.packets.reply_filter import reply_filter
 from liveness.probes.template import LinkAddresses
 from liveness.replylog.runlog import settle
@@ -27,21 +28,30 @@ from liveness.runs.left_out import add_left_out, load_left_out
 from liveness.runs.manifest import Manifest, ProbeCounts, Receive
 from liveness.runs.merge import merge
 from liveness.runs.optout_record import KeptOptOuts, load_opt_outs, write_opt_outs
-from liveness.runs.rundir import RunDirectory
+from liveness.runs.rundir import LOCK_FILE, RunDirectory
 from liveness.scan.plan import Plan
 from liveness.scan.receive.receiver import Receiver
 from liveness.scan.receive.set_sink import reception
 from liveness.scan.send.sender import Sender
 from liveness.scan.session import REPLY_ICMP_TYPES, constants_of
 from liveness.scan.shared import Shared
-from liveness.space.addresses import format_address
+from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from tests.cli.support import Run, assert_one_line, liveness
 from tests.frames import NOW_NS
 from tests.packets.captures import Packet, interface, packet_block, pcap, pcapng, section
 from tests.packets.test_bpf_machine import kernel_passes
-from tests.scan.test_census_in_memory import BEHAVIOURS, CONTROL_PORT, COUNT, FIRST, SOURCE, Network, small_config
+from tests.scan.test_census_in_memory import (
+    BEHAVIOURS,
+    CONTROL_PORT,
+    COUNT,
+    FIRST,
+    ROUTER,
+    SOURCE,
+    Network,
+    small_config,
+)
 
 LINK: Final = LinkAddresses(bytes.fromhex("020000000001"), bytes.fromhex("020000000002"))
 
@@ -202,6 +212,38 @@ def test_targets_that_opted_out_of_a_run_count_in_no_number_of_its_replay(lived:
     numbers = [json.loads(liveness("analyze", tmp_path / name, "--json").out)["runs"][0] for name in ("run", "out")]
     assert [(each["targets"], each["opted_out"]) for each in numbers] == [(COUNT - 4, 4)] * 2
     assert numbers[0]["taxonomy"] == numbers[1]["taxonomy"]
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["", "redacted by an older version"])
+def test_what_was_removed_from_a_run_is_not_in_a_replay_of_another_capture(
+    lived: Lived, tmp_path: Path, older: bool
+) -> None:
+    """Removed are the data of some targets and of a router; those of targets that opted out in mid-run stay."""
+    (tmp_path / "theirs").write_bytes(pcap(lived.captured))
+    shutil.copytree(lived.path, tmp_path / "run")
+    run = RunDirectory.open(tmp_path / "run")
+    write_opt_outs(run.path, KeptOptOuts(prefixes=[f"{format_address(FIRST + 512)}/25"]))
+    blocked = Intervals.from_bounds([FIRST + 40], [FIRST + 300])
+    router = Intervals.from_bounds([parse_address(ROUTER)], [parse_address(ROUTER)])
+    assert redact_run(run, blocked if older else blocked.union(router), []).sets
+    if older:
+        kept = load_opt_outs(run.path)
+        unwanted = blocked.union(kept.withdrawn)
+        assert redact_run(run, unwanted, []).sets
+        write_opt_outs(run.path, msgspec.structs.replace(load_opt_outs(run.path), removed=[]))
+    out = tmp_path / "out"
+    done = liveness("replay", tmp_path / "theirs", "--run", run.path, "-o", out, "--check", "--replies")
+    assert done.code == 0, done.err
+    assert files(out) == files(run.path) != files(lived.path)
+    assert load_opt_outs(out).withdrawn == load_opt_outs(run.path).withdrawn
+    sql = "SELECT * FROM replies ORDER BY time_ns, target, probe"
+    ours, theirs = (liveness("replies", path, "--csv", "--sql", sql).out for path in (out, run.path))
+    assert ours == theirs
+    manifest = RunDirectory.open(out).read_manifest()
+    assert (manifest.status, manifest.targets) == ("complete", run.read_manifest().targets)
+    assert not (out / LOCK_FILE).exists()
+    again = liveness("replay", tmp_path / "theirs", "--run", out, "-o", tmp_path / "again", "--check")
+    assert again.code == 0, again.err
 
 
 def in_raw_ip(packets: list[Packet]) -> bytes:

@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from liveness.config.recorded import recorded_config
 from liveness.errors import LivenessError, UsageError
+from liveness.optouts.redaction import redact_run
 from liveness.packets.reply_filter import reply_filter
 from liveness.probes.template import LinkAddresses
 from liveness.replies import Kind
@@ -140,7 +141,7 @@ def replay(
             unread = [] if interruption.reason else [line for capture in ring.captures for line in capture.unread]
             replayed = _manifest(manifest, kept, ring, unread, interruption.reason)
             replayed = msgspec.structs.replace(replayed, targets_sha256=directory.targets_digest())
-            directory.write_manifest(replayed)
+            replayed = _written(directory, replayed, opt_outs)
     except BaseException:
         discard()
         raise
@@ -151,6 +152,23 @@ def replay(
     for capture in ring.captures:
         around.update(capture.encapsulated)
     return Replayed(directory, replayed, comparison, ipv4_packets, unread, interruption, cut, dict(around))
+
+
+def _written(directory: RunDirectory, manifest: Manifest, opt_outs: KeptOptOuts) -> Manifest:
+    """Write the manifest of a replay and return it; what was removed from the run is removed from the replay as well.
+
+    The captures may have been made elsewhere, where nobody removed anything. Until that is done the manifest says that
+    the replay is running, so that one that is killed is not taken for one without those data.
+    """
+    if not len(opt_outs.without_data):
+        directory.write_manifest(manifest)
+        return manifest
+    directory.write_manifest(msgspec.structs.replace(manifest, status="running"))
+    redact_run(directory, opt_outs.without_data, ())
+    redacted = msgspec.structs.replace(directory.read_manifest(), status=manifest.status)
+    directory.write_manifest(redacted)
+    directory.remove_lock()
+    return redacted
 
 
 def _raise(error: LivenessError) -> NoReturn:
