@@ -105,7 +105,7 @@ def _probe() -> tuple[Feature, ...]:
         _namespace_feature(PRIVATE_NETWORK, _private_network, "the lab"),
     ]
     private = features[-1].available
-    here = _trials_here()
+    here = [*_trials_here(), _capture_trial()]
     kernel, links = _trials_of_the_kernel(), _trials_in_private()
     features += [_feature(trial, _attempt(trial.attempt)) for trial in here]
     if private:
@@ -133,6 +133,14 @@ def _trials_here() -> list[_Trial]:
         _Trial("processors", trials.processors, "scan, lab", "allow this process more CPUs"),
         _Trial("clock", trials.clock, "scan, lab", "use a kernel with high-resolution timers"),
     ]
+
+
+def _capture_trial() -> _Trial:
+    """Return the trial of capture by XDP, which makes a private network of its own: it must be root outside of it."""
+    remedy = (
+        "run as root outside of containers, on Linux 5.18 or newer; capturing works without (receive.capture: packet)"
+    )
+    return _Trial("capture by XDP", trials.xdp_capture, "faster receiving (optional)", remedy)
 
 
 def _trials_of_the_kernel() -> list[_Trial]:

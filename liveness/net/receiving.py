@@ -1,12 +1,16 @@
 """Capture of replies: by packet sockets, or by an XDP program in the driver."""
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from liveness.errors import UnsupportedError
+from liveness.net.links import Link
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.rx_xdp import XdpRxRing, open_xdp_rings
-from liveness.net.xdp_capture import REMEDY
+from liveness.net.xdp_capture import REMEDY, refused
+from liveness.net.xdp_program import program_attached
 from liveness.system.bpf import Program
 
 AUTO, PACKET, XDP = "auto", "packet", "xdp"
@@ -41,12 +45,26 @@ def open_receiving(
     if capture != XDP:
         return Receiving(_packet_rings(interface, program, receivers, ring_mib, ethernet=ethernet), PACKET)
     if not ethernet:
-        raise UnsupportedError(
-            f"capture by XDP on {interface}: its packets have no Ethernet header, which the program needs: {REMEDY}"
-        )
+        raise _without_ethernet(interface)
     rings = open_xdp_rings(interface, program, ring_mib, receivers, drop=shared is None)
     reasons = () if shared is None else (f"RSTs and datagrams go on to this host's stack as well: {shared}",)
     return Receiving(rings, XDP, reasons)
+
+
+def check_capture(link: Link, capture: str) -> None:
+    """Raise UnsupportedError if a capture is not possible on an interface, as far as that shows without privileges."""
+    if capture != XDP:
+        return
+    if not link.ethernet:
+        raise _without_ethernet(link.name)
+    if program_attached(link.index):
+        raise refused(link.name, OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
+
+
+def _without_ethernet(interface: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"capture by XDP on {interface}: its packets have no Ethernet header, which the program needs: {REMEDY}"
+    )
 
 
 def _packet_rings(

@@ -36,7 +36,7 @@ from liveness.packets.block import (
 from liveness.system.bpf import Program
 from liveness.system.child import libc
 
-LOOK_MS: Final = 2
+LOOK_MS: Final = 4
 """Time between two looks for a full block."""
 CLOCK_STEP_NS: Final = 20_000
 """A larger change of the time of day against the monotonic clock is a step, and no error of reading both."""

@@ -16,20 +16,43 @@ from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError
 from liveness.net import ephemeral, tpacket, xdp
-from liveness.net.links import switch_gro_on
+from liveness.net.links import find_link, switch_gro_on
 from liveness.net.resets import ResetsHeld
 from liveness.net.rx_packet import PacketRxRing
+from liveness.net.rx_xdp import open_xdp_rings
 from liveness.net.sockets import bind_packet_socket, open_packet_socket
+from liveness.net.transport import TRIAL_ETHERTYPE, TRIAL_S, trial_frame
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import SLOT_BYTES, SLOTS, XdpTxRing
 from liveness.net.xdp_memory import RING_FRAMES
+from liveness.packets.headers import ETHERTYPE_OFFSET
 from liveness.packets.reply_filter import reply_filter
 from liveness.system import landlock, seccomp
-from liveness.system.bpf import DROP, RETURN, Instruction, Program, assemble, attach_filter
-from liveness.system.namespace import enter_user_namespace
+from liveness.system.bpf import (
+    ACCEPT,
+    DROP,
+    JUMP_EQUAL,
+    LD_HALF,
+    RETURN,
+    Instruction,
+    Program,
+    assemble,
+    attach_filter,
+)
+from liveness.system.child import run_in_child
+from liveness.system.namespace import enter_network, enter_user_namespace
 
 LOOPBACK = "lo"
 TAKE_NOTHING: Program = assemble([Instruction(RETURN, DROP)])
+TAKE_TRIAL: Program = assemble(
+    [
+        Instruction(LD_HALF, ETHERTYPE_OFFSET),
+        Instruction(JUMP_EQUAL, TRIAL_ETHERTYPE, "", "drop"),
+        Instruction(RETURN, ACCEPT),
+        "drop",
+        Instruction(RETURN, DROP),
+    ]
+)
 
 CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 COARSEST_CLOCK_S = 1e-6
@@ -156,6 +179,26 @@ def join_by_link(name: str) -> None:
             netlink.link("set", index=netlink.link_lookup(ifname=end)[0], state="up")
     with suppress(OSError):  # a kernel whose veth links have no GRO: the trial of live frames says so
         switch_gro_on(f"{name}-far")
+
+
+def xdp_capture() -> str:
+    """Capture a packet by XDP on a link of a private network that it makes, as root of this machine."""
+    return run_in_child(_xdp_capture)
+
+
+def _xdp_capture() -> str:
+    enter_network()  # BPF programs need privileges of root that it does not have in a user namespace
+    join_by_link("trial0")
+    (ring,) = open_xdp_rings("trial0", TAKE_TRIAL, ring_mib=1)
+    try:
+        with open_packet_socket() as sender:
+            sender.bind(("trial0-far", 0))
+            sender.send(trial_frame(find_link("trial0").mac))
+        if ring.blocks(TRIAL_S) is None:
+            raise LivenessError(f"a trial frame has not been captured within {TRIAL_S:.0f} s")
+    finally:
+        ring.close()
+    return "a trial frame was captured on a veth link"
 
 
 def kernel_resets() -> str:

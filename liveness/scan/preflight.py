@@ -11,6 +11,7 @@ from liveness.net.links import find_link, usable
 from liveness.net.path.finding import AUTO
 from liveness.net.path.netlink import Netlink
 from liveness.net.path.sources import check_sources
+from liveness.net.receiving import check_capture
 from liveness.runs.rundir import check_names
 from liveness.scan.privilege_drop import decide
 
@@ -26,7 +27,7 @@ def check_start(config: Config, run_id: str | None = None, *, host: bool = True)
         return
     decide(config, Path(config.output) / config.name / "run")
     if config.network.interface != AUTO:
-        usable(find_link(config.network.interface))
+        check_capture(usable(find_link(config.network.interface)), config.receive.capture)
     if config.network.sources:
         netlink = Netlink()
         try:

@@ -1,12 +1,16 @@
 """``scripts/bench rx``: how many mixed replies a second one receiver matches and collects without losing one."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import click
 
 from liveness.errors import UnsupportedError
 from liveness.net.links import find_link
+from liveness.net.receiving import PACKET, XDP
+from liveness.net.transport import AUTO, XDP_LIVE
 from liveness.probes.template import LinkAddresses
 from liveness.scan.receive import receiver
 from scripts.benchmarks.generator import batch_for
@@ -22,6 +26,7 @@ MOST_REPLIES: Final = 1 << 22
 FASTEST_PPS: Final = 2_000_000
 ELSEWHERE: Final = bytes.fromhex("020000000001")
 """Nobody's address: capture comes first, and then the stack has nothing to do with what is for another host."""
+BOTH: Final = "both"
 SEARCH_STEPS: Final = 6
 LOWER: Final = 0.97
 """What a rate is multiplied with that did not hold when it was tried again."""
@@ -54,10 +59,33 @@ LOWER: Final = 0.97
     type=click.IntRange(0),
     help="Set net.core.netdev_max_backlog to so many packets meanwhile, for the whole machine (root).",
 )
+@click.option(
+    "--capture",
+    type=click.Choice([BOTH, PACKET, XDP]),
+    default=PACKET,
+    show_default=True,
+    help="How replies are captured; xdp needs root.",
+)
+@click.option(
+    "--generator",
+    type=click.Choice([AUTO, XDP_LIVE]),
+    default=AUTO,
+    show_default=True,
+    help="How replies are sent; xdp_live repeats some ten thousand of them (root).",
+)
 @click.option("--stack", is_flag=True, help="Let the kernel's own stack have the replies too, and answer some of them.")
 @as_json_option
 def command(
-    rate: float, rounds: int, seconds: float, ring_mib: int, steer: str, backlog: int, stack: bool, as_json: bool
+    rate: float,
+    rounds: int,
+    seconds: float,
+    ring_mib: int,
+    steer: str,
+    backlog: int,
+    capture: str,
+    generator: str,
+    stack: bool,
+    as_json: bool,
 ) -> None:
     """Match and collect as many replies a second with one receiver on one core as a sender on the other can send.
 
@@ -67,12 +95,15 @@ def command(
     """
     with backlog_of(backlog):
         document = in_private_network(
-            lambda: measure(rate * 1e6, rounds, seconds, ring_mib, steer, backlog, stack=stack)
+            lambda: measure(
+                Asked(rate * 1e6, rounds, seconds, ring_mib, steer, backlog, capture, generator, stack=stack)
+            )
         )
     if as_json:
         print_json("rx", document)
         return
     headings = (
+        "captured by",
         "received on",
         "offered Mpps",
         "matched Mpps",
@@ -85,6 +116,7 @@ def command(
     )
     rows = [
         (
+            row["capture"],
             "the receiver's core" if row["steered"] else "the sender's core",
             *(
                 row[key]
@@ -92,7 +124,7 @@ def command(
             ),
             "yes" if row["adds_up"] else "no",
         )
-        for row in document["rounds"]
+        for row in document["all_rounds"]
     ]
     print_table("Mixed replies received", headings, rows)
     click.echo(
@@ -102,32 +134,59 @@ def command(
         click.echo(document["reason"])
 
 
-def measure(
-    rate_pps: float, rounds: int, seconds: float, ring_mib: int, steer: str, backlog: int, *, stack: bool
-) -> dict[str, Any]:
-    """Measure in this private network and return the document: the rounds of the better way to steer."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options of the command ask for."""
+
+    rate_pps: float
+    rounds: int
+    seconds: float
+    ring_mib: int
+    steer: str
+    backlog: int
+    capture: str
+    generator: str
+    stack: bool
+
+
+def measure(asked: Asked) -> dict[str, Any]:
+    """Measure in this private network and return the document: the rounds of the better way to capture and to steer."""
     sending, receiving = two_cores()
     make_veth()
     pin(sending)
     plan = plan_over(everywhere())
-    own = find_link("veth").mac if stack else ELSEWHERE
+    own = find_link("veth").mac if asked.stack else ELSEWHERE
     constants = kit_for(plan, LinkAddresses(own, find_link("far").mac))
-    pool = make_pool(plan, constants, min(MOST_REPLIES, int(seconds * (rate_pps or FASTEST_PPS)) + 1))
+    pool = make_pool(plan, constants, min(MOST_REPLIES, int(asked.seconds * (asked.rate_pps or FASTEST_PPS)) + 1))
     receiver.warm_up(plan, constants)
     costs = measure_receiving(plan, constants, pool)
-    course = Course(plan, constants, pool, ring_mib, seconds, receiving, batch_for(backlog))
-    found: list[list[Trial]] = []
-    reasons: list[str] = []
-    for steered in ways_to_steer(steer, receiving, reasons):
-
-        def run(rate: float, steered: bool = steered) -> Trial:
-            return course.run(rate, steered=steered)
-
-        found.append([run(rate_pps) for _ in range(rounds)] if rate_pps else find_rate(run, rounds))
-    best = max(
-        found, key=lambda trials: (all(trial.holds for trial in trials), min(trial.matched_mpps for trial in trials))
+    course = Course(
+        plan, constants, pool, asked.ring_mib, asked.seconds, receiving, batch_for(asked.backlog), asked.generator
     )
-    return document(best, costs, len(pool.lengths), reasons)
+    found: dict[str, list[list[Trial]]] = {
+        name: [] for name in ([PACKET, XDP] if asked.capture == BOTH else [asked.capture])
+    }
+    reasons: list[str] = []
+    for steered in ways_to_steer(asked.steer, receiving, reasons):
+        for name, tried in found.items():
+            run = partial(course.run, steered=steered, capture=name)
+            tried.append(
+                [run(asked.rate_pps) for _ in range(asked.rounds)] if asked.rate_pps else find_rate(run, asked.rounds)
+            )
+    best = {name: max(each, key=_merit) for name, each in found.items()}
+    whole = document(max(best.values(), key=_merit), costs, len(pool.lengths), reasons)
+    whole["all_rounds"] = [trial.document() for each in found.values() for trials in each for trial in trials]
+    if len(best) > 1:
+        whole["ratio_xdp"] = round(_slowest(best[XDP]) / _slowest(best[PACKET]), 3)
+    return whole
+
+
+def _merit(trials: list[Trial]) -> tuple[bool, float]:
+    return all(trial.holds for trial in trials), _slowest(trials)
+
+
+def _slowest(trials: list[Trial]) -> float:
+    return min(trial.matched_mpps for trial in trials)
 
 
 def ways_to_steer(steer: str, core: int, reasons: list[str]) -> Iterator[bool]:

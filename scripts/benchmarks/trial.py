@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from liveness.errors import LivenessError
-from liveness.net.links import interface_counters
+from liveness.net.links import interface_counters, switch_gro_on
+from liveness.net.receiving import PACKET, open_receiving
 from liveness.net.ring import TxRing
-from liveness.net.rx_packet import PacketRxRing
-from liveness.net.transport import open_transport
+from liveness.net.transport import AUTO, XDP_LIVE, open_transport
 from liveness.packets.reply_filter import reply_filter
 from liveness.probes.run_constants import RunConstants
 from liveness.runs.rundir import RunDirectory
@@ -22,7 +22,7 @@ from liveness.scan.process import Child
 from liveness.scan.receive.receiver import Receiver
 from liveness.scan.session import REPLY_ICMP_TYPES
 from liveness.scan.shared import Shared
-from scripts.benchmarks.generator import send_pool
+from scripts.benchmarks.generator import send_pool, send_ring
 from scripts.benchmarks.network import SOURCE
 from scripts.benchmarks.replies import SLOT_BYTES, Pool
 
@@ -39,6 +39,10 @@ class Trial:
     rate_pps: float
     """What was asked for; 0 is as fast as the generator can."""
     steered: bool
+    capture: str
+    """How packets were captured: see `receive.capture`."""
+    generator: str
+    """Transport by which they were offered."""
     offered: int
     matched: int
     rejected: int
@@ -98,6 +102,8 @@ class Trial:
             "receiver_ns": round(self.receiver_cpu_s / self.offered * 1e9, 1),
             "sender_ns": round(self.sender_cpu_s / self.offered * 1e9, 1),
             "steered": self.steered,
+            "capture": self.capture,
+            "generator": self.generator,
         }
 
 
@@ -114,12 +120,13 @@ class Course:
     """The receiver's core."""
     batch: int
     """Replies offered at once."""
+    generator: str = AUTO
 
-    def run(self, rate_pps: float, *, steered: bool) -> Trial:
+    def run(self, rate_pps: float, *, steered: bool, capture: str = PACKET) -> Trial:
         """Offer replies to a fresh receiver at a rate, on the veth pair of this private network."""
         cookie = self.plan.cookie
         program = reply_filter((SOURCE,), cookie.port_first, cookie.port_last, REPLY_ICMP_TYPES)
-        rx_ring = PacketRxRing("veth", program, self.ring_mib)
+        (rx_ring,) = open_receiving("veth", program, 1, self.ring_mib, capture).rings
         shared = Shared(self.plan)
         with tempfile.TemporaryDirectory() as output:
             directory = RunDirectory.create(Path(output), "rx", "run")
@@ -127,10 +134,11 @@ class Course:
             child = Child("receiver", life.run, self.receiving)
             rx_ring.close()
             _await(lambda: bool(shared.ready.all()), child)
-            with _generator_ring() as tx_ring:
+            with _generator_ring(self.generator) as tx_ring:
                 arrived = interface_counters("veth").rx_packets
                 cpu_s = _cpu_s(child.pid)
-                sent = send_pool(self.pool, tx_ring, rate_pps, self.seconds, self.batch)
+                send = send_ring if self.generator == XDP_LIVE else send_pool
+                sent = send(self.pool, tx_ring, rate_pps, self.seconds, self.batch)
                 behind_s = _catch_up(shared, child, interface_counters("veth").rx_packets - arrived)
                 cpu_s = _cpu_s(child.pid) - cpu_s
             shared.finish[0] = 1
@@ -142,6 +150,8 @@ class Course:
         return Trial(
             rate_pps=rate_pps,
             steered=steered,
+            capture=capture,
+            generator=self.generator,
             offered=sent.left + sent.dropped,
             matched=sum(sum(counts.values()) for counts in tally.messages.values()),
             rejected=sum(tally.rejected.values()),
@@ -179,8 +189,10 @@ def _cpu_s(pid: int) -> float:
 
 
 @contextmanager
-def _generator_ring() -> Iterator[TxRing]:
-    (ring,) = open_transport("far", 1, SLOT_BYTES, 1, "auto", "auto").rings
+def _generator_ring(transport: str) -> Iterator[TxRing]:
+    if transport == XDP_LIVE:
+        switch_gro_on("veth")
+    (ring,) = open_transport("far", 1, SLOT_BYTES, 1, transport, "auto").rings
     try:
         yield ring
     finally:

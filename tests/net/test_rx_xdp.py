@@ -23,7 +23,8 @@ from scapy.packet import Packet
 from liveness.errors import InterfaceGoneError, LivenessError, UnsupportedError
 from liveness.net import capture_layout as layout
 from liveness.net import capture_program, rx_xdp, xdp_capture
-from liveness.net.receiving import PACKET, XDP, open_receiving
+from liveness.net.links import find_link
+from liveness.net.receiving import PACKET, XDP, check_capture, open_receiving
 from liveness.net.ring import RxRing, RxStatistics
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.rx_xdp import XdpRxRing, open_xdp_rings
@@ -339,8 +340,12 @@ def test_another_program_is_left_as_it_is() -> None:
         other = attach_pass_program("v0", index)
         with pytest.raises(UnsupportedError, match=r"by XDP on v0: another XDP program .* receive\.capture: packet"):
             open_xdp_rings("v0", REPLIES)
+        with pytest.raises(UnsupportedError, match="by XDP on v0: another XDP program"):
+            check_capture(find_link("v0"), XDP)
+        check_capture(find_link("v0"), PACKET)
         assert program_attached(index)
         os.close(other)
+        check_capture(find_link("v0"), XDP)
         assert not program_attached(index)
         with pytest.raises(UnsupportedError, match="by XDP on lo: its driver runs no XDP programs"):
             open_xdp_rings("lo", REPLIES)

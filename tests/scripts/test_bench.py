@@ -98,9 +98,12 @@ def test_budget_keeps_the_spacing_however_few_frames_a_call_sends() -> None:
 
 
 def test_rx_accounts_for_every_reply() -> None:
-    found = bench("rx", "--rounds", "2", "--seconds", "0.3", "--rate", "0.02")
+    by_xdp = ("--capture", "both", "--generator", "xdp_live") if os.geteuid() == 0 else ()
+    found = bench("rx", "--rounds", "2", "--seconds", "0.3", "--rate", "0.02", *by_xdp)
     assert len(found["rounds"]) == 2
-    for trial in found["rounds"]:
+    assert {trial["capture"] for trial in found["all_rounds"]} == ({"packet", "xdp"} if by_xdp else {"packet"})
+    assert (found.get("ratio_xdp", 0) > 0) == bool(by_xdp)
+    for trial in found["all_rounds"]:
         assert trial["adds_up"]
         assert trial["offered"] == trial["matched"] + trial["rejected"] + trial["drops"] > 0
         assert trial["rejected"] > 0
