@@ -34,6 +34,8 @@ from scripts.benchmarks.tx import fastest_zmap, ratios
 TRIAL = Trial(
     rate_pps=0,
     steered=False,
+    capture="packet",
+    generator="auto",
     offered=100,
     matched=98,
     rejected=2,
