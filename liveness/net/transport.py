@@ -47,6 +47,10 @@ class ProvableRing(TxRing, Protocol):
         ...
 
 
+class DriverRefusedError(UnsupportedError):
+    """A driver that takes no frames from XDP programs as it is now."""
+
+
 def trial_frame(mac: bytes) -> bytes:
     """Return the frame of a trial, addressed from an interface to itself, so that no switch forwards it."""
     text = b"liveness: a trial of this transmit queue"
@@ -76,9 +80,21 @@ def prove(ring: ProvableRing, name: str, frame: bytes, within_s: float = TRIAL_S
         if ring.completed:
             ring.count_from_here()
             return
+        if getattr(ring, "refused_by_driver", False):  # which no waiting changes
+            break
         time.sleep(TRIAL_S / TRIAL_FRAMES)
     problem = getattr(ring, "refusal", None) or "has it a carrier?"
     raise UnsupportedError(f"{name}: the interface dropped {ring.errors} trial frames: {problem}")
+
+
+@contextmanager
+def _closed_unless_proven(ring: ProvableRing) -> Iterator[None]:
+    """Close a ring if the body raises."""
+    try:
+        yield
+    except BaseException:
+        ring.close()
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +215,53 @@ class Ways:
 
     def open(self, name: str, queue: int, *, required: bool = False) -> ProvableRing:
         """Open a ring of a named transport and send a trial frame through it. Raises UnsupportedError if that fails."""
+        if name == XDP_LIVE:
+            return self._open_live(queue)
         if name == AF_PACKET:
             ring: ProvableRing = PacketTxRing(self.interface, self.longest_frame, self.multiple_of, kernel=self.kernel)
-        elif name == XDP_LIVE:
-            ring = LiveTxRing(self.interface, self.longest_frame, self.multiple_of)
         else:
             ring = self._open_xdp(queue, zero_copy=name == ZERO_COPY, required=required)
+        with _closed_unless_proven(ring):
+            prove(ring, self._label(name, queue), self._frame)
+        return ring
+
+    def _label(self, name: str, queue: int) -> str:
+        return f"{name} on {self.interface}, queue {queue}"
+
+    def _open_live(self, queue: int) -> LiveTxRing:
+        """Open a ring of live frames, with a pass program if the driver takes frames only while a program is attached.
+
+        The program stays attached only if it helps.
+        """
+        if self._program is not None:
+            return self._proven_live(queue)
         try:
-            within_s = LIVE_TRIAL_S if name == XDP_LIVE else TRIAL_S
-            prove(ring, f"{name} on {self.interface}, queue {queue}", self._frame, within_s)
-        except BaseException:
-            ring.close()
-            raise
+            return self._proven_live(queue)
+        except DriverRefusedError as refusal:
+            if self.kernel.program_attached(self.interface):
+                raise
+            try:
+                self._program = self.kernel.attach_pass_program(self.interface)
+                ring = self._proven_live(queue)
+            except UnsupportedError:
+                self.detach()
+                raise refusal from None
+        self.reasons.append(
+            f"{XDP_LIVE} on {self.interface}: its driver sends frames of XDP programs only while one is attached to the"
+            " interface: one that passes every packet to the host is attached until the scan ends"
+        )
+        return ring
+
+    def _proven_live(self, queue: int) -> LiveTxRing:
+        """Open a ring of live frames and send a trial frame. Raises DriverRefusedError if the driver takes none."""
+        ring = LiveTxRing(self.interface, self.longest_frame, self.multiple_of, program=self._program)
+        with _closed_unless_proven(ring):
+            try:
+                prove(ring, self._label(XDP_LIVE, queue), self._frame, LIVE_TRIAL_S)
+            except UnsupportedError as error:
+                if ring.refused_by_driver:
+                    raise DriverRefusedError(str(error)) from error
+                raise
         return ring
 
     def _open_xdp(self, queue: int, *, zero_copy: bool, required: bool) -> XdpTxRing:
@@ -254,9 +305,13 @@ class Ways:
         try:
             yield
         finally:
-            if self._program is not None:
-                os.close(self._program)
-                self._program = None
+            self.detach()
+
+    def detach(self) -> None:
+        """Close our descriptor of the pass program, if it is attached; those of rings keep it attached."""
+        if self._program is not None:
+            os.close(self._program)
+            self._program = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +332,8 @@ def try_ways(interface: str, kernel: Kernel = KERNEL) -> tuple[WayTrial, ...]:
     trials = []
     for name in (ZERO_COPY, COPY, AF_PACKET, XDP_LIVE):
         try:
-            ring = ways.open(name, 0)
+            with ways.pass_program(wanted=False):
+                ring = ways.open(name, 0)
         except LivenessError as error:
             trials.append(WayTrial(interface, name, passed=False, frames_a_call=None, detail=str(error)))
             continue

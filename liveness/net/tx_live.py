@@ -57,11 +57,12 @@ class LiveTxRing:
     kernel refuses, is an error: it is lost, and the ring pauses for a moment.
     """
 
-    def __init__(self, interface: str, longest_frame: int, multiple_of: int = 1) -> None:
+    def __init__(self, interface: str, longest_frame: int, multiple_of: int = 1, *, program: int | None = None) -> None:
         """Open a ring for frames of up to `longest_frame` bytes, Ethernet header included.
 
-        The number of slots is the largest multiple of `multiple_of` that fits. Raises UnsupportedError if the kernel
-        does not support this, a privilege is missing, or frames are too long.
+        The number of slots is the largest multiple of `multiple_of` that fits. `program`, a descriptor, keeps an XDP
+        program attached while the ring is open, for drivers that need one. Raises UnsupportedError if the kernel does
+        not support this, a privilege is missing, or frames are too long.
         """
         if longest_frame > LONGEST_FRAME:
             raise UnsupportedError(f"xdp_live: frames of {longest_frame} bytes: {LONGEST_FRAME} at most")
@@ -76,6 +77,8 @@ class LiveTxRing:
                 self._open(opened, slot_bytes, slots)
             except OSError as error:
                 raise _refused(interface, error) from error
+            if program is not None:
+                opened.callback(os.close, os.dup(program))
             self._descriptors = opened.pop_all()
         self._control = np.frombuffer(self._control_memory, np.uint64, programs.CONTROL_BYTES // 8)
         ring = np.frombuffer(self._frame_memory, np.uint8, slots * slot_bytes).reshape(slots, slot_bytes)
@@ -277,8 +280,16 @@ class LiveTxRing:
     @property
     def refusal(self) -> str | None:
         """Why the driver dropped the last frame, or None if it only had no room."""
-        code = -int(self._control.view(np.int64)[programs.LAST_ERROR // 8])
+        code = self._last_error()
         return _reason(code) if code else None
+
+    @property
+    def refused_by_driver(self) -> bool:
+        """Whether the driver takes no frames from XDP programs; some do while one is attached to their card."""
+        return self._last_error() in (errno.EOPNOTSUPP, errno.ENXIO)
+
+    def _last_error(self) -> int:
+        return -int(self._control.view(np.int64)[programs.LAST_ERROR // 8])
 
     def close(self) -> None:
         """End the process and unload the programs. Memory stays mapped while it is in use."""

@@ -1,7 +1,7 @@
-"""XDP program that zero-copy mode needs: it passes every packet to the host, until its last descriptor is closed.
+"""XDP program that some drivers need: it passes every packet to the host, until its last descriptor is closed.
 
-Several drivers (ixgbe, i40e, ice, igc, mlx5, gve) accept an AF_XDP socket in zero-copy mode without a program, but then
-refuse to send.
+Several drivers (ixgbe, i40e, ice, igb, igc, mlx5, gve) accept an AF_XDP socket in zero-copy mode without a program, but
+then refuse to send. Some (igb, ixgbe, i40e, virtio_net) take live frames only while a program is attached.
 """
 
 import errno

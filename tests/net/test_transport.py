@@ -7,10 +7,12 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from typing import ClassVar
 from unittest.mock import patch
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError, UnsupportedError
@@ -62,6 +64,11 @@ def opened(kernel: SimulatedKernel, transport: str = "auto", zero_copy: str = "a
     assert all(ring.completed == ring.errors == 0 for ring in chosen.rings), "trials do not count"
     close(chosen)
     return list(chosen.names)
+
+
+def open_descriptors() -> int:
+    """Return the number of descriptors of this process."""
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
 
 
 def frames_of(kernel: SimulatedKernel) -> set[bytes]:
@@ -177,18 +184,15 @@ def test_a_program_of_somebody_else_is_left_alone() -> None:
 
 
 def test_zero_copy_that_is_required_has_a_program_as_long_as_its_rings() -> None:
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
-
-    before = descriptors()
+    before = open_descriptors()
     kernel = SimulatedKernel()
     chosen = open_transport(LOOPBACK, 2, 100, 9, "auto", "require", kernel=kernel)
     assert list(chosen.names) == [ZERO_COPY] * 2
     assert kernel.program == "ours"
-    assert descriptors() == before + 2  # a copy each
+    assert open_descriptors() == before + 2  # a copy each
     close(chosen)
     close(chosen)
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 def test_senders_beyond_the_queues_in_use_have_packet_rings() -> None:
@@ -219,6 +223,93 @@ def test_the_table_of_trials_shows_each_way() -> None:
     assert found[COPY].frames_a_call == 32
     assert (found[AF_PACKET].frames_a_call or 0) >= 4096
     assert all(handle.closed for handle in kernel.sockets)
+
+
+class CardOfLiveFrames:
+    """In place of LiveTxRing: a driver that takes live frames only while an XDP program is attached, or never."""
+
+    never = False
+    opened: ClassVar[list["CardOfLiveFrames"]] = []
+
+    def __init__(self, interface: str, longest_frame: int, multiple_of: int, *, program: int | None) -> None:
+        assert interface
+        self.frames = np.zeros((multiple_of * 2, longest_frame), np.uint8)
+        self.program = None if program is None else os.dup(program)
+        self.completed = self.errors = 0
+        self.refused_by_driver = False
+        self.closed = False
+        self.opened.append(self)
+
+    def reserve(self, wanted: int) -> tuple[int, int]:
+        return 0, wanted
+
+    def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
+        assert (count, lengths[0]) == (1, TRIAL_BYTES)
+
+    def flush(self, timeout_s: float) -> int:
+        assert timeout_s
+        self.refused_by_driver = self.never or self.program is None
+        self.completed += not self.refused_by_driver
+        self.errors += self.refused_by_driver
+        return 0
+
+    @property
+    def refusal(self) -> str | None:
+        return "its driver takes no frames from XDP programs" if self.refused_by_driver else None
+
+    def count_from_here(self) -> None:
+        self.completed = self.errors = 0
+
+    def close(self) -> None:
+        if self.program is not None:
+            os.close(self.program)
+        self.program = None
+        self.closed = True
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> type[CardOfLiveFrames]:
+    monkeypatch.setattr(CardOfLiveFrames, "opened", [])
+    monkeypatch.setattr(transport, "LiveTxRing", CardOfLiveFrames)
+    return CardOfLiveFrames
+
+
+def test_a_driver_that_takes_live_frames_with_a_program_gets_one_that_passes_packets(
+    card: type[CardOfLiveFrames],
+) -> None:
+    """As igb and virtio_net do."""
+    kernel = SimulatedKernel()
+    before = open_descriptors()
+    chosen = open_transport(LOOPBACK, 2, 100, 9, XDP_LIVE, "auto", kernel=kernel)
+    assert list(chosen.names) == [XDP_LIVE] * 2
+    assert kernel.program == "ours"
+    (reason,) = chosen.reasons
+    assert reason.startswith("xdp_live on lo: its driver sends frames of XDP programs only while one is attached")
+    assert [ring.closed for ring in card.opened] == [True, False, False]  # the first one had no program
+    assert open_descriptors() == before + 2  # a copy for each ring
+    close(chosen)
+    assert open_descriptors() == before
+
+
+def test_the_table_of_trials_leaves_no_program_attached(card: type[CardOfLiveFrames]) -> None:
+    before = open_descriptors()
+    live = try_ways(LOOPBACK, SimulatedKernel())[-1]
+    assert (live.way, live.passed) == (XDP_LIVE, True)
+    assert open_descriptors() == before
+    assert all(ring.closed for ring in card.opened)
+
+
+@pytest.mark.parametrize(("never", "program", "tries"), [(True, "", 2), (False, "theirs", 1)])
+def test_a_driver_that_takes_no_live_frames_is_refused_and_has_no_program_of_ours(
+    card: type[CardOfLiveFrames], never: bool, program: str, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(card, "never", never)
+    kernel = SimulatedKernel(program=program)
+    before = open_descriptors()
+    with pytest.raises(UnsupportedError, match="dropped 1 trial frames: its driver takes no frames from XDP programs"):
+        open_transport(LOOPBACK, 1, 100, 9, XDP_LIVE, "auto", kernel=kernel)
+    assert [ring.closed for ring in card.opened] == [True] * tries
+    assert open_descriptors() == before
 
 
 @pytest.mark.lab

@@ -1,0 +1,30 @@
+"""Live frames on a card whose driver takes them while an XDP program is attached: byte for byte, and counted."""
+
+from liveness.net.rx_packet import PacketRxRing
+from liveness.net.sockets import interface_index
+from liveness.net.transport import XDP_LIVE, open_transport
+from liveness.net.xdp_program import program_attached
+from liveness.system.namespace import Namespace
+from tests.cards.support import CARD, FAR, THERE
+from tests.cards.test_zero_copy import arrived, send
+from tests.census.support import run
+from tests.net.support import TEST_ETHERTYPE, ethertype_filter
+from tests.net.test_rings import inside
+
+
+def test_frames_arrive_byte_for_byte_and_the_host_goes_on(far: Namespace) -> None:
+    with inside(far):
+        rx = PacketRxRing(FAR, ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
+    chosen = open_transport(CARD, 1, 120, 9, XDP_LIVE, "auto")
+    (ring,) = chosen.rings
+    assert list(chosen.names) == [XDP_LIVE]
+    (reason,) = chosen.reasons
+    assert "only while one is attached" in reason
+    assert program_attached(interface_index(CARD))
+    sent = send(ring, 5_000, batch=20)
+    assert sorted(arrived(rx, ring.completed)) == sorted(sent)
+    assert ring.completed + ring.errors == len(sent)
+    assert run("ping", "-n", "-q", "-c", "20", "-i", "0.01", THERE).returncode == 0
+    ring.close()
+    assert not program_attached(interface_index(CARD))
+    rx.close()
