@@ -6,6 +6,7 @@ come back to it when the lab has ended.
 
 import os
 from typing import Final
+from unittest.mock import patch
 
 from pyroute2 import IPRoute
 
@@ -54,6 +55,5 @@ def join(number: int, scanner: Space) -> None:
 if __name__ == "__main__":
     from liveness.cli.main import run
 
-    shell.enter_private_network = enter_network
-    network._join = join
-    run()
+    with patch.object(shell, "enter_private_network", enter_network), patch.object(network, "_join", join):
+        run()

@@ -1,6 +1,7 @@
 """Two network cards of one driver, joined by a cable: `card` here (10.9.0.1/24), `far` in a namespace (10.9.0.2)."""
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pyroute2 import IPRoute
 from liveness.net.links import find_link
 from liveness.system.namespace import Namespace, spawn_namespace
 from tests.census.rig import ip
+from tests.net.test_rings import inside
 
 MACS: Final = tuple(filter(None, os.environ.get("TEST_CARDS", "").split(",")))
 """MAC addresses of the two cards; empty on a machine without them."""
@@ -19,6 +21,7 @@ CARD, FAR = "card", "far"
 HERE, THERE = "10.9.0.1", "10.9.0.2"
 TARGETS: Final = "9.9.0.0/20"
 """Addresses for which the kernel at the far end answers."""
+PORT: Final = 7007
 PATIENCE_S: Final = 60.0
 POLL_S: Final = 0.02
 
@@ -85,3 +88,20 @@ def joined_cards() -> Iterator[Namespace]:
             yield namespace
         finally:
             namespace.run(lambda: move_to(MACS[1], net_ns_pid=home))
+
+
+def exchange(far: Namespace, count: int) -> None:
+    """Send datagrams one by one from the far end to this host and back, by the kernels of both."""
+    with inside(far):
+        there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with there, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+        there.bind((THERE, PORT))
+        here.bind((HERE, PORT))
+        for end in (there, here):
+            end.settimeout(PATIENCE_S)
+        for number in range(count):
+            content = number.to_bytes(4, "big")
+            there.sendto(content, (HERE, PORT))
+            assert here.recv(64) == content
+            here.sendto(content, (THERE, PORT))
+            assert there.recv(64) == content

@@ -16,14 +16,15 @@ from liveness.net.transport import AF_PACKET, COPY, XDP_LIVE, ZERO_COPY, open_tr
 from liveness.net.tx_xdp import XdpTxRing
 from liveness.net.xdp_program import program_attached
 from liveness.system.namespace import Namespace
-from tests.cards.support import CARD, DRIVER, FAR, PATIENCE_S, THERE, await_carrier
-from tests.census.support import run
+from tests.cards.support import CARD, DRIVER, FAR, PATIENCE_S, await_carrier, exchange
 from tests.net.support import TEST_ETHERTYPE, ethertype_filter, set_link
 from tests.net.test_rings import HEADER, drain, inside, write_frames
 
 XDP_OPTIONS, XDP_OPTIONS_ZEROCOPY = 8, 1
 NEEDS_PROGRAM = DRIVER == "igb"
 """Whether the driver sends in zero-copy mode only while an XDP program is attached."""
+MOST_AT_ONCE = 200
+"""Frames that the far end has room for: the cable of a virtual machine has no flow control."""
 LENGTHS = (60 + np.arange(1 << 14) % 58).astype(np.uint16)
 """Every length from 60 to 117 bytes: shorter frames are padded on their way."""
 
@@ -56,7 +57,7 @@ def arrived(rx: PacketRxRing, count: int) -> list[bytes]:
     frames: list[bytes] = []
     while len(frames) < count and time.monotonic() < deadline:
         frames += [frame for frame in drain(rx, 0.1) if frame.startswith(HEADER)]
-    return frames + [frame for frame in drain(rx, 0.3) if frame.startswith(HEADER)]
+    return frames + [frame for frame in drain(rx, 0.02) if frame.startswith(HEADER)]
 
 
 @pytest.mark.parametrize("zero_copy", ["auto", "require"])
@@ -73,9 +74,11 @@ def test_frames_arrive_byte_for_byte_and_in_order(far: Namespace, zero_copy: str
         assert list(chosen.names) == [ZERO_COPY]
         assert chosen.reasons == ()
         assert is_zero_copy(ring)
-    total = 3 * len(ring.frames) + 1000
-    sent = send(ring, total)
-    assert arrived(rx, total) == sent
+    total = 0
+    while total < 2 * len(ring.frames):
+        sent = send(ring, MOST_AT_ONCE, total)
+        assert arrived(rx, len(sent)) == sent
+        total += len(sent)
     assert (ring.completed, ring.errors, ring.waiting) == (total, 0, 0)
     assert program_attached(interface_index(CARD)) == (zero_copy == "require")
     ring.close()
@@ -83,15 +86,13 @@ def test_frames_arrive_byte_for_byte_and_in_order(far: Namespace, zero_copy: str
     rx.close()
 
 
-@pytest.mark.usefixtures("far")
 @pytest.mark.parametrize("zero_copy", ["auto", "require"])
-def test_the_hosts_own_traffic_goes_on(zero_copy: str) -> None:
+def test_the_hosts_own_traffic_goes_on(far: Namespace, zero_copy: str) -> None:
     """More packets than the memory for received ones holds: each chunk must come back to the card."""
     (ring,) = open_transport(CARD, 1, 120, 9, "auto", zero_copy).rings
-    done = run("ping", "-n", "-q", "-c", "6000", "-i", "0.0005", "-W", "5", THERE)
-    assert " 0% packet loss" in done.stdout, done.stdout + done.stderr
+    exchange(far, 2000)
     ring.close()
-    assert run("ping", "-n", "-q", "-c", "3", "-i", "0.2", THERE).returncode == 0
+    exchange(far, 10)
 
 
 @pytest.mark.usefixtures("far")
