@@ -7,6 +7,7 @@ replays and comparisons between versions.
 import hashlib
 import random
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -75,11 +76,11 @@ def sets_of_the_lab() -> Iterable[bytes]:
         yield found[key].serialize()
 
 
-def replies_of_the_model() -> Iterable[bytes]:
+def replies_of_the_model(targets: int = 4000) -> Iterable[bytes]:
     """Yield the replies of a population that does not say what open ports do: it sends what it sent before."""
     conditions = Conditions(latency=Latency(median=Duration("30ms"), sigma=0.5), duplicates=0.1, loss=0.05)
     end = FarEnd(with_services(), conditions)
-    for target in used(4000):
+    for target in used(targets):
         for probe in MODEL_PROBES:
             end.take(probe_frame(probe, target))
         yield from end.due(NOW_NS + ALL_NS)
@@ -91,7 +92,10 @@ def replies_of_the_model() -> Iterable[bytes]:
         ("frames", frames, "80e3693b9df214a9bb11226a3c7db682"),
         ("matches", matches, "81374a217c2cd08b299342378b22d457"),
         ("sets of the default lab", sets_of_the_lab, "76e7a27c7b5089e614ca26d9f8ee47ce"),
-        ("replies of the model", replies_of_the_model, "b439da9f2fb4329794eeaf8727b63c6b"),
+        ("replies of a small model", partial(replies_of_the_model, 300), "afb1390c75afb813468b9aaccc891c3a"),
+        pytest.param(
+            "replies of the model", replies_of_the_model, "b439da9f2fb4329794eeaf8727b63c6b", marks=pytest.mark.bulk
+        ),
     ],
 )
 def test_same_bytes_as_before(name: str, made: object, expected: str) -> None:
