@@ -2,17 +2,32 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from liveness.config.model import Config
 from liveness.config.packets_per_24 import peak_bound_pps
-from liveness.config.talk_load import TalkLoad, talk_document, talk_load
-from liveness.order.lanes import spacing_margin_s
+from liveness.config.schedule import Schedule, schedule_of
+from liveness.config.talk_load import (
+    EXAMPLE_SHARE,
+    TalkBurden,
+    TalkLoad,
+    burden_document,
+    example_burden,
+    talk_document,
+    talk_load,
+)
 from liveness.space.targets import Targets
 
 WHOLE_FROM_PPS = 100
 """Rates from this on are shown as whole numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What a census sends with its talks, at most."""
+
+    packets: float
+    bits: float
+    """Bits on the wire."""
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,8 @@ class Estimate:
     probes: int
     """Probes sent to each address, the tarpit control included."""
     packets: int
+    bits: int
+    """Bits of all packets on the wire."""
     rate_pps: float
     """All probes together, whole from 100 on."""
     probe_rate_pps: float
@@ -35,8 +52,21 @@ class Estimate:
     """Packets that no /24 gets in any second, those of talks included: a bound for any seed."""
     longest_block_s: float
     """Time of the largest block with its cooldown: a slot has to be longer."""
+    schedule: Schedule
     talks: TalkLoad | None
     """Load of the talks with TCP services, which all other numbers but `peak_pps_per_24` leave out."""
+
+    @property
+    def example(self) -> TalkBurden | None:
+        """What the talks send at most if EXAMPLE_SHARE of the targets have all the ports open; None without talks."""
+        return None if self.talks is None else example_burden(self.talks, self.targets)
+
+    def total_with(self, burden: TalkBurden | None) -> Total:
+        """Return what the census and its talks send together, at most, and how long they take."""
+        if self.talks is None or burden is None:
+            return Total(self.packets, self.bits, self.duration_s)
+        seconds = self.schedule.duration_with(burden.seconds, self.talks.wait_s)
+        return Total(self.packets + burden.frames, self.bits + burden.bits, seconds)
 
 
 def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
@@ -47,63 +77,27 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
     its rate; each block adds the spacing between its first and last probe, with its margin, and the cooldown. At a low
     rate the spacing is longer: the time between two targets at least.
     """
-    quotas = own_quotas(config, targets)
-    probed, blocks = int(quotas.sum()), int((quotas > 0).sum())
     probes = len(config.probes) + config.control
     attempts = config.retransmit.attempts
     rate_pps = config.highest_rate.pps_for(wire_bits)
-    spans_s = block_spans_s(config, quotas, rate_pps)
+    schedule = schedule_of(config, targets, rate_pps)
+    probed = int(schedule.targets.sum())
     total_pps = rate_pps * probes
     return Estimate(
         targets=probed,
-        blocks=blocks,
+        blocks=len(schedule.targets),
         probes=probes,
         packets=probed * attempts * probes,
+        bits=probed * attempts * wire_bits,
         rate_pps=round(total_pps) if total_pps >= WHOLE_FROM_PPS else round(total_pps, 3),
         probe_rate_pps=rate_pps,
         bandwidth_bps=round(rate_pps * wire_bits),
-        duration_s=_duration_s(config, targets, spans_s),
+        duration_s=schedule.duration_s,
         peak_pps_per_24=round(peak_bound_pps(config, targets, rate_pps), 3),
-        longest_block_s=round(float(spans_s.max(initial=0.0)), 3),
+        longest_block_s=round(schedule.longest_block_s, 3),
+        schedule=schedule,
         talks=talk_load(config),
     )
-
-
-def block_spans_s(config: Config, quotas: NDArray[np.int64], rate_pps: float) -> NDArray[np.float64]:
-    """Return the time that each block takes with its cooldown, s, for so many targets each; 0 for a block of none.
-
-    Every probe sends targets x attempts at its rate, and the last probe of a target comes its spacing after the first.
-    """
-    probes = len(config.probes) + config.control
-    spaced_s = config.probe_spacing_s + spacing_margin_s(config.probe_spacing_s)
-    spacing_s = max(spaced_s, 1 / rate_pps) if spaced_s else 0.0
-    pause_s = (probes - 1) * spacing_s + config.cooldown_s
-    return quotas * config.retransmit.attempts / rate_pps + np.where(quotas > 0, pause_s, 0.0)
-
-
-def _duration_s(config: Config, targets: Targets, spans_s: NDArray[np.float64]) -> float:
-    """Return the time of all blocks one after the other, or by their slots from the first one on."""
-    if config.slot is None:
-        return float(spans_s.sum())
-    slots = np.cumsum(config.quotas(targets) > 0) - 1
-    ends_s = np.where(spans_s > 0, slots * config.slot.seconds + spans_s, 0.0)
-    return float(ends_s.max(initial=0.0))
-
-
-def own_quotas(config: Config, targets: Targets) -> NDArray[np.int64]:
-    """Return how many targets of each block this machine probes: all, or those of its shard."""
-    quotas = config.quotas(targets)
-    shard = config.shard
-    if shard.of == 1:
-        return quotas
-    from liveness.order.permutation import Permutation  # noqa: PLC0415 - its kernels load Numba, which takes a second
-
-    own = np.zeros_like(quotas)
-    for number, block in enumerate(targets.blocks(config.block_prefix)):
-        if quotas[number]:
-            permutation = Permutation.of_block(block.intervals.count, config.seed, block.name)
-            own[number] = permutation.targets_in(shard.index, shard.of, int(quotas[number]))
-    return own
 
 
 def forecast_document(config: Config, targets: Targets, forecast: Estimate) -> dict[str, object]:
@@ -121,6 +115,7 @@ def forecast_document(config: Config, targets: Targets, forecast: Estimate) -> d
         "probes": forecast.probes,
         "attempts": config.retransmit.attempts,
         "packets": forecast.packets,
+        "bits": forecast.bits,
         "rate": config.rate,
         "rate_pps": forecast.rate_pps,
         "probe_rate_pps": forecast.probe_rate_pps,
@@ -129,5 +124,18 @@ def forecast_document(config: Config, targets: Targets, forecast: Estimate) -> d
         "longest_block_s": forecast.longest_block_s,
         "peak_pps_per_24": forecast.peak_pps_per_24,
         "max_pps_per_24": config.limits.max_pps_per_24,
-        "talks": talk_document(forecast.talks, forecast.targets),
+        "talks": _talks(forecast),
     }
+
+
+def _talks(forecast: Estimate) -> dict[str, object] | None:
+    """Return the load of talks as a JSON document, with that of the whole census in its example; None without talks."""
+    if forecast.talks is None or forecast.example is None:
+        return None
+    example = {**burden_document(forecast.example), "total": total_document(forecast.total_with(forecast.example))}
+    return {**talk_document(forecast.talks), "example": {"open_share": EXAMPLE_SHARE, **example}}
+
+
+def total_document(total: Total) -> dict[str, float]:
+    """Return what a census sends with its talks as a JSON document."""
+    return {"packets": total.packets, "bits": total.bits, "seconds": total.seconds}

@@ -32,6 +32,8 @@ class TalkLoad:
     services: tuple[ServiceLoad, ...]
     rate_pps: float
     """Frames a second that `talk.rate` allows."""
+    wait_s: float
+    """Time from a SYN-ACK to the end of its talk."""
 
     @property
     def bandwidth_bps(self) -> float:
@@ -75,7 +77,7 @@ def talk_load(config: Config) -> TalkLoad | None:
             services.append(
                 ServiceLoad(entry.name, entry.probe, 2 + resets, 2 * asking + resets * reset, max(asking, reset))
             )
-    return TalkLoad(tuple(services), config.talk.rate.pps or 0.0)
+    return TalkLoad(tuple(services), config.talk.rate.pps or 0.0, config.talk.wait.seconds)
 
 
 def example_burden(load: TalkLoad, targets: int) -> TalkBurden:
@@ -83,11 +85,8 @@ def example_burden(load: TalkLoad, targets: int) -> TalkBurden:
     return load.burden_of({service.probe: targets * EXAMPLE_SHARE for service in load.services})
 
 
-def talk_document(load: TalkLoad | None, targets: int) -> dict[str, object] | None:
-    """Return the load of talks as a JSON document, None if nobody is talked to."""
-    if load is None:
-        return None
-    example = example_burden(load, targets)
+def talk_document(load: TalkLoad) -> dict[str, object]:
+    """Return the load of talks as a JSON document."""
     return {
         "rate_pps": load.rate_pps,
         "bandwidth_bps": round(load.bandwidth_bps),
@@ -95,7 +94,6 @@ def talk_document(load: TalkLoad | None, targets: int) -> dict[str, object] | No
             service.application: {"probe": service.probe, "frames": service.frames, "bits": service.bits}
             for service in load.services
         },
-        "example": {"open_share": EXAMPLE_SHARE, **burden_document(example)},
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pyroaring import BitMap
 
+from liveness.config.estimate import total_document
 from liveness.config.talk_load import burden_document
 from liveness.lab.hosts.check import Comparison
 from liveness.lab.hosts.describe import ground_truth, network_lines
@@ -119,8 +120,16 @@ def prediction_document(name: str, prediction: Prediction) -> Document:
         "set_bytes": prediction.set_bytes,
         "log_bytes": {"parquet": prediction.parquet_bytes, "pcap": prediction.pcap_bytes},
         "per_prefix24": {"packets": burden.packets, "mean_pps": burden.mean_pps, "peak_pps": burden.peak_pps},
-        "talks": None if prediction.talks is None else burden_document(prediction.talks),
+        "talks": _talks(prediction),
     }
+
+
+def _talks(prediction: Prediction) -> Document | None:
+    """Return what the talks of a census send, and the census with them; None if nobody is talked to."""
+    talks = prediction.talks
+    if talks is None:
+        return None
+    return {**burden_document(talks), "total": total_document(prediction.estimate.total_with(talks))}
 
 
 def fit_document(population: Population, fit: Fit) -> Document:

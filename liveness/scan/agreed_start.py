@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from liveness.config.estimate import block_spans_s
+from liveness.config.schedule import block_spans_s
 from liveness.errors import UsageError
 from liveness.runs.manifest import Clock, Manifest, Shard
 from liveness.scan.plan import Plan

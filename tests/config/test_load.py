@@ -1,7 +1,6 @@
 """Loading: precedence, file names, targets, and that every wrong value is told by file, path and value."""
 
 import bz2
-import dataclasses
 import gzip
 import json
 import lzma
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from liveness.config.checks import VARIABLE
-from liveness.config.estimate import estimate
+from liveness.config.estimate import Estimate, estimate
 from liveness.config.load import load_config, resolve_targets
 from liveness.config.model import Config, Limits, Network, Retransmit, TargetLists, from_document, to_document
 from liveness.config.units import Duration, PortRange, Rate, TargetLimit
@@ -434,7 +433,21 @@ def test_the_forecast_respects_the_limit(tmp_path: Path) -> None:
     text = "name: x\ncontact: c\ntargets: {allow: [1.0.0.0/8, 100.0.0.0/10]}\nlimits: {max_targets: 5}\ncooldown: 1s\n"
     config = load(tmp_path, text + "rate: 10pps\nprobes: [icmp]\ncontrol: false\n")
     forecast = estimate(config, resolve_targets(config, lab=False), 6_048)
-    assert dataclasses.astuple(forecast) == (5, 2, 1, 10, 10, 10, 60_480, 1 + 2 * 1.0, 5.0, 0.8 + 1.0, None)
+    assert forecast == Estimate(
+        targets=5,
+        blocks=2,
+        probes=1,
+        packets=10,
+        bits=60_480,
+        rate_pps=10,
+        probe_rate_pps=10,
+        bandwidth_bps=60_480,
+        duration_s=1 + 2 * 1.0,
+        peak_pps_per_24=5.0,
+        longest_block_s=0.8 + 1.0,
+        schedule=forecast.schedule,
+        talks=None,
+    )
 
 
 def test_configs_are_immutable(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_check_prints_what_talks_send(tmp_path: Path) -> None:
     file.write_text(f"{TEXT}applications: [ssh, tls]\n")
     printed = CliRunner().invoke(command, ["check", str(file)]).stdout.splitlines()
     mbit = wire_bits(definition_of(ENTRIES[3]).request("").text_for("")) / 1000
-    assert printed[-4:-2] == [
+    assert printed[-5:-3] == [
         f"  talks     ssh, tls: at most 1,000 packets/s, {mbit:.3g} Mbit/s on the wire; 4 packets to an open port",
         "  at 1%     at most 5,243 packets, 751 kB, 5 s at talk.rate, if so many targets have these ports open",
     ]

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from liveness.analysis.numbers import bandwidth, percent, rate, size, span
-from liveness.config.estimate import Estimate
+from liveness.config.estimate import Estimate, Total
 from liveness.config.model import Config
-from liveness.config.talk_load import EXAMPLE_SHARE, TalkBurden, TalkLoad, example_burden
+from liveness.config.talk_load import EXAMPLE_SHARE, TalkBurden
 from liveness.errors import count_of
 from liveness.space.special import registry_date
 from liveness.space.targets import Targets
@@ -26,7 +26,7 @@ def checked_text(file: Path, config: Config, targets: Targets, forecast: Estimat
         "packets": f"{forecast.packets:,}",
         "rate": rate_text(config, forecast),
         "duration": duration_text(forecast, auto=config.rate.auto) + _slots_text(config, forecast),
-        **({} if forecast.talks is None else _talks(forecast.talks, forecast.targets)),
+        **talk_lines(config, forecast),
         "busiest": peak_text(config, forecast),
         "contact": config.contact or "none",
     }
@@ -59,16 +59,24 @@ def named_lines(lines: Mapping[str, str], indent: int = 0) -> str:
     return "\n".join(f"{' ' * indent}{name:<{width}}  {text}" for name, text in lines.items())
 
 
-def _talks(load: TalkLoad, targets: int) -> dict[str, str]:
+def talk_lines(config: Config, forecast: Estimate) -> dict[str, str]:
     """Return the most that talks send: in a second, to one open port, and if some of the targets have open ports."""
+    load, example = forecast.talks, forecast.example
+    if load is None or example is None:
+        return {}
     frames = max(service.frames for service in load.services)
     names = ", ".join(service.application for service in load.services)
     limit = f"at most {rate(load.rate_pps)} packets/s, {bandwidth(load.bandwidth_bps)} on the wire"
-    example = talks_text(example_burden(load, targets))
     return {
         "talks": f"{names}: {limit}; {frames} packets to an open port",
-        f"at {percent(EXAMPLE_SHARE, 0)}": f"{example}, if so many targets have these ports open",
+        f"at {percent(EXAMPLE_SHARE, 0)}": f"{talks_text(example)}, if so many targets have these ports open",
+        "together": total_text(forecast.total_with(example), auto=config.rate.auto),
     }
+
+
+def total_text(total: Total, *, auto: bool) -> str:
+    """Return what a census and its talks send together, at most, and the time; under `rate: auto` the least."""
+    return f"at most {total.packets:,.0f} packets, {size(total.bits / 8)}; {time_text(total.seconds, auto=auto)}"
 
 
 def talks_text(burden: TalkBurden) -> str:
@@ -92,4 +100,9 @@ def rate_text(config: Config, forecast: Estimate) -> str:
 
 def duration_text(forecast: Estimate, *, auto: bool) -> str:
     """Return how long a census takes; under `rate: auto` the least."""
-    return f"{'at least' if auto else 'about'} {span(forecast.duration_s)}"
+    return time_text(forecast.duration_s, auto=auto)
+
+
+def time_text(seconds: float, *, auto: bool) -> str:
+    """Return a time that follows from the rate; under `rate: auto` it is the least."""
+    return f"{'at least' if auto else 'about'} {span(seconds)}"

@@ -7,7 +7,7 @@ from liveness.analysis.numbers import bandwidth, percent, size
 from liveness.analysis.tables import Column, Table
 from liveness.errors import count_of
 from liveness.lab.model.population.predict import Prediction
-from liveness.report.views.forecast import duration_text, named_lines, talks_text
+from liveness.report.views.forecast import duration_text, named_lines, talks_text, total_text
 from liveness.report.views.lab import set_name
 
 LARGEST_SETS: Final = 12
@@ -69,7 +69,12 @@ def prediction_tables(prediction: Prediction) -> Iterator[Table]:
 def burden_text(prediction: Prediction, *, auto: bool) -> str:
     """Return duration, replies, bytes on disk and the load on single /24s as lines."""
     forecast, burden, talks = prediction.estimate, prediction.burden, prediction.talks
-    talked = {} if talks is None else {"talks": f"{talks.services:,.0f} services, {talks_text(talks)}"}
+    talked = {}
+    if talks is not None:
+        talked = {
+            "talks": f"{talks.services:,.0f} services, {talks_text(talks)}",
+            "together": total_text(forecast.total_with(talks), auto=auto),
+        }
     return named_lines(
         {
             "duration": f"{duration_text(forecast, auto=auto)}, {forecast.packets:,} packets",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from liveness.config.model import Config
-from liveness.report.views.forecast import duration_text, named_lines, peak_text, rate_text
+from liveness.report.views.forecast import duration_text, named_lines, peak_text, rate_text, talk_lines
 from liveness.scan.preview import Preview
 
 SHOWN_BLOCKS: Final = 8
@@ -23,6 +23,7 @@ def preview_lines(config: Config, shown: Preview) -> Iterator[str]:
             "rate": rate_text(config, forecast),
             "busiest": peak_text(config, forecast),
             "duration": duration_text(forecast, auto=config.rate.auto),
+            **talk_lines(config, forecast),
             "order": first,
             "contact": config.contact or "none",
         }

@@ -2,16 +2,18 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from liveness.applications.timing import BURST_S
 from liveness.config.model import Config
 from liveness.space.targets import Targets
 
 
 @dataclass(frozen=True, slots=True)
 class Burden:
-    """The load on single /24s."""
+    """The load on single /24s, talks included: those that the /24 with the most open ports gets."""
 
     packets: int
     """Packets in the whole census to a /24 whose 256 addresses are all targets."""
@@ -21,12 +23,26 @@ class Burden:
     """Packets in one second that are expected to reach any /24 once in the census."""
 
 
-def burden_of(config: Config, targets: Targets, rate_pps: float) -> Burden:
+@dataclass(frozen=True, slots=True)
+class TalksIn24:
+    """The most frames that talks send to a /24 of 256 targets."""
+
+    frames: float
+    """In the whole census."""
+    after_first: float
+    """After first attempts. A later attempt brings one frame for each open port, the reset of its connection."""
+
+
+NO_TALKS: Final = TalksIn24(0, 0)
+
+
+def burden_of(config: Config, targets: Targets, rate_pps: float, talks: TalksIn24 = NO_TALKS) -> Burden:
     """Return the load on /24s at `rate_pps` packets a second of each probe, first attempts and repeats together.
 
     It is that of all machines that share the census, each at this rate.
     A target receives all its probes within about a second, and targets follow each other at random: the number of
-    targets of one /24 in the same second has a Poisson distribution.
+    targets of one /24 in the same second has a Poisson distribution. The frames of a talk count in the second of its
+    first attempt, though some leave later, and never exceed `talk.rate`.
     """
     probes = len(config.probes) + config.control
     attempts = config.retransmit.attempts
@@ -44,10 +60,12 @@ def burden_of(config: Config, targets: Targets, rate_pps: float) -> Burden:
     share = min(1.0, float(quotas[probed][peak] / counts[probed][peak]))
     most = min(math.ceil(int(fullest[probed][peak]) * share) * attempts, math.ceil(rate_pps))
     peak = most if worst > most else min(most, rarest(worst, 1 / windows))
+    visits_pps = min(worst, rate_pps, peak)  # all targets of a /24 may fit into one second
+    talking_pps = (config.talk.rate.pps or 0.0) * (1 + BURST_S) * config.shard.of
     return Burden(
-        packets=256 * probes * attempts,
-        mean_pps=min(worst, rate_pps, peak) * probes,  # all targets of a /24 may fit into one second
-        peak_pps=peak * probes,
+        packets=256 * probes * attempts + math.ceil(talks.frames),
+        mean_pps=visits_pps * probes + min(visits_pps * talks.frames / (256 * attempts), talking_pps),
+        peak_pps=peak * probes + math.ceil(min(peak * talks.after_first / 256, talking_pps)),
     )
 
 

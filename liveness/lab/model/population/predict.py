@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from liveness.config.estimate import Estimate, estimate
 from liveness.config.model import Config
-from liveness.config.talk_load import TalkBurden
+from liveness.config.talk_load import TalkBurden, TalkLoad
 from liveness.lab.model.population.answer import ANSWERED, BOTH, ERROR, ICMP, PAYLOAD, SILENT, WHAT_MASK
-from liveness.lab.model.population.burden import Burden, burden_of
+from liveness.lab.model.population.burden import NO_TALKS, Burden, TalksIn24, burden_of
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.rows import Row
 from liveness.lab.model.population.sample import places_of, rows_in, sample24, used24
@@ -118,8 +118,12 @@ def predict(
     scale = forecast.targets / len(addresses)
     names = [*config.probes, CONTROL] if config.control else list(config.probes)
     rows = population.rows.rows
-    counts = np.bincount(rows_in(population, addresses), minlength=len(rows)) * scale
-    prefixes = np.unique(addresses >> np.uint32(8)).astype(np.uint32)
+    row_of = rows_in(population, addresses)
+    counts = np.bincount(row_of, minlength=len(rows)) * scale
+    prefixes, place = np.unique(addresses >> np.uint32(8), return_inverse=True)
+    talks24 = NO_TALKS
+    if forecast.talks is not None:
+        talks24 = _talks_in_24(rows, row_of, place, forecast.talks, config.retransmit.attempts)
     lengths = frame_lengths(
         probes_of_run(config.probes, ANY_PORT if config.control else None),
         contact=config.contact,
@@ -149,21 +153,44 @@ def predict(
         sets=_sets(population, targets, addresses, scale, names, talked_probes(config.applications)),
         parquet_bytes=total * PARQUET_BYTES,
         pcap_bytes=pcap,
-        burden=burden_of(config, targets, forecast.probe_rate_pps),
+        burden=burden_of(config, targets, forecast.probe_rate_pps, talks24),
         talks=None if forecast.talks is None else forecast.talks.burden_of(_opened(rows, counts, names)),
         prefixes24=len(prefixes),
-        used24=used24(population, prefixes),
+        used24=used24(population, prefixes.astype(np.uint32)),
     )
+
+
+def _talks_in_24(
+    rows: Sequence[Row], row_of: NDArray[np.integer[Any]], place: NDArray[np.intp], load: TalkLoad, attempts: int
+) -> TalksIn24:
+    """Return the most frames of talks to any /24, of addresses with these rows in the /24s of these numbers.
+
+    Where only some of the targets of each /24 were examined, the others are taken to be like them.
+    """
+    opened = np.zeros(len(rows))
+    frames = np.zeros(len(rows))
+    for service in load.services:
+        answers = _syn_acks(rows, service.probe)
+        opened += answers
+        frames += service.frames * answers
+    examined = int(np.bincount(place).max())
+    of24, opened24 = (np.bincount(place, each[row_of]) for each in (frames, opened))
+    resets24 = (attempts - 1) * opened24
+    return TalksIn24(float(of24.max()) * 256 / examined, float((of24 - resets24).max()) * 256 / examined)
+
+
+def _syn_acks(rows: Sequence[Row], probe: str) -> NDArray[np.bool_]:
+    """Return by row whether its hosts answer a TCP probe with a SYN-ACK."""
+    number = number_of(probe)
+    return np.array([row.answers[number] & WHAT_MASK in (ANSWERED, BOTH) for row in rows])
 
 
 def _opened(rows: Sequence[Row], counts: NDArray[np.floating[Any]], names: list[str]) -> dict[str, float]:
     """Return how many targets answer each TCP probe with a SYN-ACK."""
     opened = {}
     for name in names:
-        number = number_of(name)
-        if is_tcp(number):
-            syn_acks = np.array([row.answers[number] & WHAT_MASK in (ANSWERED, BOTH) for row in rows])
-            opened[name] = float(counts[syn_acks].sum())
+        if is_tcp(number_of(name)):
+            opened[name] = float(counts[_syn_acks(rows, name)].sum())
     return opened
 
 

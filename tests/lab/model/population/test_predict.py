@@ -16,6 +16,7 @@ from liveness.config.load import load_config, resolve_targets
 from liveness.config.model import Config
 from liveness.ipsets.roaring import write_roaring
 from liveness.kernel import COMPILED
+from liveness.lab.documents import prediction_document
 from liveness.lab.model.population.burden import burden_of, rarest
 from liveness.lab.model.population.load import load_population, parse_population
 from liveness.lab.model.population.predict import predict, sampled_targets
@@ -23,7 +24,7 @@ from liveness.lab.model.population.sample import public_space, sample24, used24
 from liveness.lab.model.population.set_size import Spread
 from liveness.lab.model.population.truth import truth
 from liveness.replies import CONTROL, Kind, ReplyKey, Role, SetKey
-from liveness.report.views.prediction import basis_text
+from liveness.report.views.prediction import basis_text, burden_text
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -101,6 +102,39 @@ def test_talks_are_counted_by_their_syn_acks(tmp_path: Path) -> None:
     assert talks is not None
     assert services > 0
     assert (talks.services, talks.frames) == (services, 4 * services)
+
+
+def test_the_load_on_a_24_has_the_talks_of_the_one_with_the_most_open_ports(tmp_path: Path) -> None:
+    text = "targets: {allow: [46.0.0.0/18]}\nrate: 512pps\nblock_prefix: 18\nprobes: [icmp, tcp/22, tcp/80]\n"
+    silent, targets = config_of(tmp_path, text)
+    talking, _ = config_of(tmp_path, f"{text}applications: [ssh, http]\ntalk: {{rate: 1kpps}}\n")
+    sets = truth(small(), addresses_of(targets))
+    opened = [SetKey(ReplyKey(f"tcp/{port}", Kind.SYN_ACK), Role.TARGET) for port in (22, 80)]
+    ports = max(
+        sum(sets[key].range_cardinality(at, at + 256) for key in opened)
+        for at in range(46 << 24, (46 << 24) + targets.count, 256)
+    )
+    without, found = (predict(config, targets, WIRE_BITS, small()).burden for config in (silent, talking))
+    assert ports > 0
+    assert found.packets == without.packets + 4 * ports
+    assert found.mean_pps == pytest.approx(without.mean_pps * found.packets / without.packets)
+    assert found.peak_pps == without.peak_pps + math.ceil(without.peak_pps / 4 * 3 * ports / 256)
+    slow, _ = config_of(tmp_path, f"{text}applications: [ssh, http]\ntalk: {{rate: 1pps}}\n")
+    assert predict(slow, targets, WIRE_BITS, small()).burden.peak_pps == without.peak_pps + 2
+
+
+def test_a_prediction_has_the_census_with_its_talks(tmp_path: Path) -> None:
+    text = "targets: {allow: [46.0.0.0/21]}\nrate: 1kpps\nprobes: [icmp, tcp/22, tcp/80]\napplications: [ssh, http]\n"
+    config, targets = config_of(tmp_path, f"{text}talk: {{rate: 10pps, wait: 3s}}\n")
+    prediction = predict(config, targets, WIRE_BITS, small())
+    talks, forecast = prediction.talks, prediction.estimate
+    assert talks is not None
+    total = prediction_document("census", prediction)["talks"]["total"]
+    assert total["packets"] == forecast.packets + talks.frames
+    assert total["bits"] == forecast.bits + talks.bits
+    assert total["seconds"] == pytest.approx(talks.frames / 10 + 3)
+    assert total["seconds"] > forecast.duration_s
+    assert f"at most {total['packets']:,.0f} packets" in burden_text(prediction, auto=False)
 
 
 def test_sets_of_talks_are_predicted(tmp_path: Path) -> None:
