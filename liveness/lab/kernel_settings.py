@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +49,9 @@ COMMON_SYSCTLS: Final = {
 QUIET_IPV6: Final = {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1}
 """Sysctls that keep neighbour discovery out of the captured frames; a kernel without IPv6 lacks them."""
 
+FEW_PORTS: Final = {"ipv4/ip_local_port_range": "1024 4999"}
+"""Sysctls of a scanner's namespace: other connections there leave the usual source ports of scans alone."""
+
 SYSCTLS = Path("/proc/sys/net")
 
 
@@ -78,7 +82,7 @@ def new_space(name: str, *, forward: bool) -> Space:
     return this_space(name)
 
 
-def set_sysctls(values: dict[str, int]) -> None:
+def set_sysctls(values: Mapping[str, int | str]) -> None:
     """Set sysctls, named below net/, in the namespace of this process."""
     for name, value in values.items():
         path = SYSCTLS / name

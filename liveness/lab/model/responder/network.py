@@ -9,6 +9,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from liveness.errors import UnsupportedError
 from liveness.lab.hosts.wiring import SCANNER_INTERFACE, SCANNER_PREFIX_LENGTH, scanner_link
 from liveness.lab.kernel_settings import (
+    FEW_PORTS,
     QUIET_IPV6,
     SYSCTLS,
     Space,
@@ -34,8 +35,10 @@ def join_scanners(others: Sequence[Space] = ()) -> Space:
     """Link this namespace, which becomes the first scanner's, and `others` to a new one; enter and return that.
 
     A scanner's end has an address, a default route and a permanent neighbour entry for the gateway. The far ends have
-    no address, so that their kernel sends nothing. No link marks the namespace as that of a lab: as on the Internet,
-    special-purpose space is no target here. UnsupportedError if the kernel cannot make a link.
+    no address, so that their kernel sends nothing. Connections of programs next to a scan have other source ports than
+    that has by default, so that it neither warns of them nor refuses to talk to services. No link marks the namespace
+    as that of a lab: as on the Internet, special-purpose space is no target here. UnsupportedError if the kernel cannot
+    make a link.
     """
     scanners = [current_space("the scanner"), *others]
     if (SYSCTLS / "ipv6").exists():
@@ -61,6 +64,7 @@ def _join(number: int, scanner: Space) -> None:
         finish_checksums(name)
         netlink.link("set", index=netlink.link_lookup(ifname=name)[0], state="up")
     scanner.enter()
+    set_sysctls(FEW_PORTS)
     finish_checksums(SCANNER_INTERFACE)
     with IPRoute() as netlink:
         index = netlink.link_lookup(ifname=SCANNER_INTERFACE)[0]

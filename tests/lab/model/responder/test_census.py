@@ -41,7 +41,6 @@ def config(folder: Path, targets: int, **changes: object) -> Path:
         "probe_spacing": "10ms",
         "cooldown": "1s",
         "contact": "tests of liveness, no real network",
-        "network": {"source_ports": "61000-65000"},  # none of this host's own, of which a scan would warn
         "output": str(folder),
     }
     return write_yaml(folder / "model.yaml", document | changes)

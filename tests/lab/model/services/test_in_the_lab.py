@@ -47,7 +47,6 @@ def test_lab_check_judges_every_kind(tmp_path: Path) -> None:
         "probe_spacing": "10ms",
         "cooldown": "2s",
         "contact": "tests of liveness, no real network",
-        "network": {"source_ports": "61000-65000"},
         "output": str(tmp_path),
     }
     scan = [*LIVENESS, "scan", "-q", "-C", str(write_yaml(tmp_path / "talks.yaml", config))]
