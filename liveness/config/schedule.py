@@ -59,9 +59,8 @@ def schedule_of(config: Config, targets: Targets, rate_pps: float) -> Schedule:
     quotas = config.quotas(targets)
     own = own_quotas(config, targets, quotas)
     spans_s = block_spans_s(config, own, rate_pps)[own > 0]
-    if config.slot is None:
-        begins_s = np.cumsum(spans_s) - spans_s
-    else:
+    begins_s: NDArray[np.float64] = np.cumsum(spans_s) - spans_s
+    if config.slot is not None:
         begins_s = (np.cumsum(quotas > 0) - 1)[own > 0] * config.slot.seconds
     return Schedule(own[own > 0], begins_s, spans_s, config.cooldown_s)
 
