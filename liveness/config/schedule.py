@@ -61,7 +61,7 @@ def schedule_of(config: Config, targets: Targets, rate_pps: float) -> Schedule:
     spans_s = block_spans_s(config, own, rate_pps)[own > 0]
     begins_s: NDArray[np.float64] = np.cumsum(spans_s) - spans_s
     if config.slot is not None:
-        begins_s = (np.cumsum(quotas > 0) - 1)[own > 0] * config.slot.seconds
+        begins_s = np.multiply((np.cumsum(quotas > 0) - 1)[own > 0], config.slot.seconds, dtype=np.float64)
     return Schedule(own[own > 0], begins_s, spans_s, config.cooldown_s)
 
 
