@@ -27,6 +27,8 @@ def changes_of(up: NDArray[np.bool_], sent: NDArray[np.bool_], interval_model_ns
     days = rounds * interval_model_ns // DAY_NS
     day_of = np.arange(rounds) * interval_model_ns // DAY_NS
     counts = np.zeros((days, len(CHANGES)), np.int64)
+    if days == 0:
+        return counts
     place = {name: number for number, name in enumerate(CHANGES)}
     known, active = np.zeros((2, len(sent), days), np.bool_)
     for day in range(days):

@@ -16,7 +16,7 @@ from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.truth import number_of
 from liveness.lab.model.responder.probe_log import read_log
 from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_summary, view_in
-from liveness.lab.model.surveys.arrivals import Arrivals, Schedule, Timing, arrivals_of, timing_of
+from liveness.lab.model.surveys.arrivals import ProbesByBlock, Schedule, Timing, TimingSum
 from liveness.lab.model.surveys.changes import changes_of, lease_s_of, shift_day
 from liveness.lab.model.surveys.listening import Listening, listening_of
 from liveness.lab.model.surveys.sequences import FIGURES, count_single_losses, figures_of
@@ -135,36 +135,34 @@ def check_survey(path: Path, population: Population) -> SurveyComparison:
         raise UsageError(
             f"{record}: $.clock.speed: {clock.speed}: rounds of {run.manifest.interval_s:g} s take over a year"
         )
-    rows = read_log(path)
     probes = list(run.manifest.probes)
     numbers = [number_of(probe) for probe in probes]
     if len(set(numbers)) < len(numbers):
         raise UsageError(f"{path / NAME}: $.probes: of TCP ports that a population has no word for, one can be judged")
     with run.matrix() as matrix:
         schedule = Schedule.of(run.manifest, matrix.phases_ms())
-        arrivals = []
-        for probe, number in zip(probes, numbers, strict=True):
+        came = ProbesByBlock(read_log(path), run.blocks, schedule, numbers)
+        others = [number for number in np.flatnonzero(came.seen).tolist() if number not in numbers]
+        if others:
+            named = ", ".join(PROBES[number] if number < len(PROBES) else f"number {number}" for number in others)
+            raise UsageError(f"{record}: the far end saw probes that the survey does not name: {named}")
+        for probe in probes:
             matrix.open_probe(probe)
-            arrivals.append(arrivals_of(rows[rows["probe"] == number], run.blocks, schedule, probe))
         compare = _Comparing(
             run,
             population,
             clock,
             schedule,
-            listening_of(schedule, matrix, arrivals, len(run.blocks), summary.ended_ns),
+            listening_of(schedule, matrix, came, summary.ended_ns),
             summary.slowest_ms * 1_000_000,
             view_in(population, summary),
+            TimingSum(),
         )
         compared = [
             compare.probe(probe, came, (matrix.planes(probe, block, 1) for block in range(len(run.blocks))))
-            for probe, came in zip(probes, arrivals, strict=True)
+            for probe in probes
         ]
-    others = ~np.isin(rows["probe"], numbers)
-    if others.any():
-        seen = np.unique(rows["probe"][others]).tolist()
-        named = ", ".join(PROBES[number] if number < len(PROBES) else f"number {number}" for number in seen)
-        raise UsageError(f"{record}: the far end saw probes that the survey does not name: {named}")
-    return SurveyComparison(run, clock, schedule, summary, compared, timing_of(rows, arrivals, schedule))
+    return SurveyComparison(run, clock, schedule, summary, compared, compare.timing.timing(came, schedule))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,16 +177,20 @@ class _Comparing:
     slowest_ns: int
     view: View | None
     """The place from which the survey was sent."""
+    timing: TimingSum
 
-    def probe(self, probe: str, arrivals: Arrivals, planes: Iterator[Planes]) -> ProbeComparison:
+    def probe(self, probe: str, probes: ProbesByBlock, planes: Iterator[Planes]) -> ProbeComparison:
         """Compare the planes of one probe, block by block."""
-        result = ProbeComparison(probe, strays=arrivals.strays, unrecorded=arrivals.after)
         tables, number, interval_ns = self.population.tables, number_of(probe), self.schedule.interval_ns
+        result = ProbeComparison(probe, strays=int(probes.elsewhere[number]))
         starts_ns = self.clock.at_ns(self.schedule.start_ns)
         losses = np.zeros(2, np.int64)
         figures = []
         for block, part in enumerate(planes):
-            came = arrivals.of_block(block)
+            came = probes.of_block(block, probe)
+            result.strays += came.strays
+            result.unrecorded += came.after
+            self.timing.add(came)
             truth = truth_of_block(
                 tables,
                 number,

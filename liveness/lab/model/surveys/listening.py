@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.lab.model.surveys.arrivals import Arrivals, Schedule
+from liveness.lab.model.surveys.arrivals import ProbesByBlock, Schedule
 from liveness.planes.matrix import Matrix
 
 PARTS: Final = 8
@@ -40,18 +40,16 @@ class Listening:
         return heard
 
 
-def listening_of(
-    schedule: Schedule, matrix: Matrix, arrivals: list[Arrivals], blocks: int, ended_ns: list[int]
-) -> Listening:
+def listening_of(schedule: Schedule, matrix: Matrix, probes: ProbesByBlock, ended_ns: list[int]) -> Listening:
     """Return when a survey listened: in each part in which a probe arrived that it recorded as sent.
 
     The sessions of the far end ended at `ended_ns`.
     """
     part_ns = schedule.interval_ns / PARTS
     parts = np.zeros((schedule.rounds + 1) * PARTS, np.bool_)
-    for probe, came in zip(schedule.probes, arrivals, strict=True):
-        for block in range(blocks):
-            some = came.of_block(block)
+    for probe in schedule.probes:
+        for block in range(len(probes)):
+            some = probes.of_block(block, probe)
             sent = matrix.planes(probe, block, 1).sent
             recorded = sent[some.index, some.number >> 3] >> (some.number & 7) & 1 == 1
             place = ((some.rows["time_ns"][recorded] - schedule.start_ns) // part_ns).astype(np.int64)

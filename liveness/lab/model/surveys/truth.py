@@ -93,8 +93,8 @@ def truth_of_block(
     near = abs(delay_ns - interval_ns) < min(100_000_000, interval_ns // 10) + slowest_ns
     state = np.select([outcome == POSITIVE, outcome == NEGATIVE], [UP_STATE, DOWN_STATE], QUIET)
     state[late & (state != QUIET)] = LATE_STATE
-    arrived = np.zeros(shape, np.uint8)
-    np.add.at(arrived, cells, 1)
+    places = arrivals.index * rounds + arrivals.number
+    arrived = np.minimum(np.bincount(places, minlength=BLOCK_ADDRESSES * rounds), 255).astype(np.uint8).reshape(shape)
 
     def spread(values: NDArray[Any], empty: int, kind: type) -> NDArray[Any]:
         whole: NDArray[Any] = np.full(shape, empty, kind)
