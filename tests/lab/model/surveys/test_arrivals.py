@@ -26,8 +26,8 @@ ROW = st.tuples(
 @given(st.lists(ROW, max_size=60), st.booleans())
 def test_every_probe_is_at_its_address_and_round(rows: list[tuple[int, int, int, int]], in_order: bool) -> None:
     log = np.zeros(len(rows), LOG_FIELDS)
-    for place, (after, slash24, octet, probe) in enumerate(sorted(rows) if in_order else rows):
-        log[place] = START_NS + after * 10_000_000, slash24 * 256 + octet, place, probe, 0
+    for place, (after, slash24, octet, kind) in enumerate(sorted(rows) if in_order else rows):
+        log[place] = START_NS + after * 10_000_000, slash24 * 256 + octet, place, kind, 0
     blocks = Blocks.of(np.array(SLASH24, np.uint32))
     phases_ms = np.random.default_rng(3).integers(0, 9_000, 256 * len(SLASH24)).astype(np.uint32)
     schedule = Schedule(START_NS, INTERVAL_NS, ROUNDS, tuple(NUMBERS), phases_ms)
@@ -38,13 +38,13 @@ def test_every_probe_is_at_its_address_and_round(rows: list[tuple[int, int, int,
         elsewhere = [row for row in rows if row[3] == number and row[1] not in SLASH24]
         assert probes.elsewhere[number] == len(elsewhere)
         for block, slash24 in enumerate(SLASH24):
-            expected, early, after = [], 0, 0
+            expected, early, beyond = [], 0, 0
             for row in log[(log["probe"] == number) & (log["target"] >> 8 == slash24)]:
                 octet = int(row["target"]) & 255
                 since_ns = int(row["time_ns"]) - int(due_ns[256 * block + octet])
                 place, late_ns = divmod(since_ns + EARLY_NS, INTERVAL_NS)
                 early += place < 0
-                after += place >= ROUNDS
+                beyond += place >= ROUNDS
                 if 0 <= place < ROUNDS:
                     expected.append((octet, int(row["time_ns"]), place, late_ns - EARLY_NS, int(row["delay_us"])))
             came = probes.of_block(block, probe)
@@ -52,7 +52,7 @@ def test_every_probe_is_at_its_address_and_round(rows: list[tuple[int, int, int,
             found = list(zip(*(column.tolist() for column in columns), strict=True))
             assert Counter(found) == Counter(expected)
             assert [row[:2] for row in found] == sorted(row[:2] for row in expected)
-            assert (came.strays, came.after) == (early, after)
+            assert (came.strays, came.after) == (early, beyond)
             sum_of_all.add(came)
     times_ns = [sorted(log["time_ns"][log["target"] >> 8 == slash24].tolist()) for slash24 in SLASH24]
     apart = [later - earlier for times in times_ns for earlier, later in pairwise(times)]
