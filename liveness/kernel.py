@@ -16,8 +16,9 @@ from numba import config, typeof, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from liveness.kernel_cache import KernelCache, find_caches
-from liveness.kernel_compiler import KernelDispatcher
+from liveness.compiling.cache import KernelCache
+from liveness.compiling.compiler import KernelDispatcher, ShownKernels
+from liveness.compiling.folder import find_caches
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,6 +40,8 @@ kept_in: Final = _cache.caches
 """Where what is compiled lies; None if it is kept nowhere."""
 keeps_compiled: Final = _cache.writable
 """Whether what is compiled is found again later."""
+if COMPILED:
+    ShownKernels(once=keeps_compiled).__enter__()  # for as long as this process lives
 
 
 def leave_cache() -> None:

@@ -13,9 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 import liveness
-from liveness import kernel_cache
+from liveness.compiling import cache as kernel_cache
+from liveness.compiling.cache import CacheFiles, KernelCache
+from liveness.compiling.folder import find_caches
+from liveness.compiling.sources import PACKAGE
 from liveness.kernel import COMPILED, compiled_for, kernel, uint64, unowned
-from liveness.kernel_cache import PACKAGE, CacheFiles, KernelCache, find_caches
 
 
 def in_copy(copy: Path, code: str, **environment: str) -> str:
@@ -42,7 +44,7 @@ def test_a_changed_source_file_means_another_cache_for_whatever_imports_it(tmp_p
     package = copy_package(tmp_path)
     code = """
 from pathlib import Path
-from liveness.kernel_cache import PACKAGE, source_digest
+from liveness.compiling.sources import PACKAGE, source_digest
 print(*(source_digest(PACKAGE / name) for name in ("scan/send/fill.py", "packets/siphash.py")))
 """
     engine, siphash = in_copy(package, code).split()

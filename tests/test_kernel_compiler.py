@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from liveness.compiling.parts import PartLibrary
 from liveness.kernel import COMPILED, kernel
-from liveness.kernel_parts import PartLibrary
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
 
@@ -33,7 +33,7 @@ def thrice(a, b):
 """
 REPORT = """
 import odd_kernels as odd
-from liveness.kernel_compiler import KernelDispatcher
+from liveness.compiling.compiler import KernelDispatcher
 
 def outcome(function, *arguments):
     try:
@@ -112,3 +112,18 @@ def test_a_part_is_compiled_once_for_all_kernels_that_call_it(tmp_path: Path) ->
     found = run_kernels(tmp_path, "ratio")  # no part: this is for calls from Python
     assert found[-1] == "{'ratio': (0, 1), 'twice': (0, 0), 'thrice': (0, 0)}"
     assert run_kernels(tmp_path, "ratio")[-1] == "{'ratio': (1, 0), 'twice': (0, 0), 'thrice': (0, 0)}"
+
+
+def test_a_part_is_compiled_once_for_all_constants_that_it_is_called_with() -> None:
+    @kernel
+    def scaled(number: int, factor: int, negative: bool) -> int:
+        return -factor * number if negative else factor * number
+
+    @kernel
+    def sums(number: int) -> int:
+        total = scaled(number, 2, False) + scaled(3, 5, True) + scaled(number, factor=7, negative=number > 4)
+        return total + scaled(number, number, False)
+
+    assert sums(5) == 10 - 15 - 35 + 25
+    assert sums(3) == 6 - 15 + 21 + 9
+    assert [str(types) for types in scaled.overloads] == ["(int64, int64, bool)"]  # type: ignore[attr-defined]

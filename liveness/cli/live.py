@@ -1,6 +1,7 @@
 """A running scan on a terminal: a table that is redrawn each second, or the same as one plain line."""
 
 from collections import deque
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, RenderableType
@@ -8,6 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from liveness.analysis.numbers import percent
+from liveness.compiling.display import shown_on
 from liveness.report.fitted import FittedTable
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class LiveView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
+        self._alone = ExitStack()
         self._rates: dict[str, deque[tuple[float, float]]] = {}
 
     def show(self, reading: "Reading") -> None:
@@ -37,12 +40,14 @@ class LiveView:
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
+            self._alone.enter_context(shown_on(lambda _: None))  # no second line of progress on the same terminal
         self._live.update(view, refresh=True)
 
     def stop(self) -> None:
         """Remove the view."""
         if self._live is not None:
             self._live.stop()
+            self._alone.close()
             self._live = None
 
     def _lines(self, reading: "Reading") -> list[RenderableType]:

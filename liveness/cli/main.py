@@ -19,8 +19,8 @@ from liveness.cli import compiling, messages
 from liveness.cli.interrupts import EXIT_CODE, interrupts
 from liveness.cli.mistakes import line_of, no_command
 from liveness.cli.streams import OutputError, take_streams
+from liveness.compiling import display as compile_display
 from liveness.errors import ConfigWarning, LivenessError, explain
-from liveness.system import compile_display
 from liveness.version import __version__
 
 PROGRAM = "liveness"

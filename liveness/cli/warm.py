@@ -51,9 +51,22 @@ PARTS: Final[dict[str, "Callable[[], list[Step]]"]] = {
 
 @contextmanager
 def _temporary_files_together() -> "Iterator[None]":
-    """Let the temporary files of children lie in a folder of this process, which removes them however a child ends."""
+    """Let the temporary files of children lie in a folder of this process, which removes them however a child ends.
+
+    SIGTERM and SIGHUP, unless ignored, end this process after that.
+    """
+    import signal
     import tempfile
 
+    from liveness.system.exit_codes import exit_code_of
+    from liveness.system.warming import ENDING_SIGNALS
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(exit_code_of(number))
+
+    for number in ENDING_SIGNALS:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, leave)
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="liveness-warm-", ignore_cleanup_errors=True) as folder:
         tempfile.tempdir = folder

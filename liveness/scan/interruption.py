@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final
 
+from liveness.compiling import display as compile_display
 from liveness.config.units import MIN_RATE_PPS
 from liveness.errors import explain
 from liveness.scan.totals import SessionTotals
-from liveness.system import compile_display
 from liveness.system.exit_codes import exit_code_of
 
 RATE_STEP: Final = 0.05

@@ -10,7 +10,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar, cast
 
 from liveness.errors import LivenessError
@@ -85,18 +85,32 @@ def run_in_child(function: Callable[[], R]) -> R:
     return run_in_children([function])[0]
 
 
-def run_in_children(functions: Iterable[Callable[[], R]], while_waiting: Callable[[], None] | None = None) -> list[R]:
+def run_in_children(
+    functions: Iterable[Callable[[], R]], while_waiting: Callable[[], None] | None = None, *, kill: bool = False
+) -> list[R]:
     """Run each function in a forked child of its own, all at once, and return their results in the same order.
 
     See `run_in_child`. If several fail, the exception of the first one is raised, when all have ended. Until then
     `while_waiting` is called several times a second.
+
+    If the wait ends by an exception, such as that of a signal, children go on until this process ends. With `kill` they
+    are killed and gone before the exception leaves this function: for those that may be cut short at any point.
     """
-    started = [_start(function) for function in functions]
-    if while_waiting is not None:
-        for _, reader in started:
-            while not select.select([reader], [], [], WAIT_S)[0]:
-                while_waiting()
-    answers = [_receive(pid, reader) for pid, reader in started]
+    started: list[tuple[int, int]] = []
+    answers: list[tuple[bool, object]] = []
+    try:
+        for function in functions:
+            started.append(_start(function))  # noqa: PERF401 - those started are known, whichever fails
+        if while_waiting is not None:
+            for _, reader in started:
+                while not select.select([reader], [], [], WAIT_S)[0]:
+                    while_waiting()
+        for pid, reader in started:
+            answers.append(_receive(pid, reader))
+    except BaseException:
+        if kill:
+            _kill(started[len(answers) :])
+        raise
     for failed, value in answers:
         if failed:
             raise cast("BaseException", value)
@@ -117,6 +131,17 @@ def _start(function: Callable[[], object]) -> tuple[int, int]:
             os._exit(1)
     os.close(writer)
     return pid, reader
+
+
+def _kill(children: Iterable[tuple[int, int]]) -> None:
+    """Kill children, given as `_start` returns them, and wait until they are gone."""
+    for pid, reader in children:
+        with suppress(ChildProcessError):  # it has ended, and been waited for
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        with suppress(OSError):
+            os.close(reader)
 
 
 def _receive(pid: int, reader: int) -> tuple[bool, object]:

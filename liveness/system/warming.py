@@ -7,6 +7,7 @@ several processors compiles several parts of a command at the same time.
 import ctypes
 import mmap
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,14 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness import log
+from liveness.compiling import display
+from liveness.compiling.cache import why_not_kept
+from liveness.compiling.compiler import CompiledKernels
 from liveness.errors import LivenessError
 from liveness.kernel import kept_in, mark_compiled, needs_compiling
-from liveness.kernel_cache import why_not_kept
-from liveness.kernel_compiler import CompiledKernels
-from liveness.system import child, compile_display
+from liveness.system import child
+from liveness.system.free_memory import free_bytes
 
 PROCESS_NAME: Final = b"compiling"
 """The name of processes that compile, for people and for programs that count the others."""
+ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
+COMPILER_BYTES: Final = 400 << 20
+"""Memory of a process that compiles: at most some 400 MiB, of which it shares a part with its parent."""
 PR_SET_NAME: Final = 15
 PR_GET_NAME: Final = 16
 _MOST_STEPS: Final = 255
@@ -66,7 +72,7 @@ def compile_kernels(steps: Iterable[Step]) -> bool:
             answers = _compile(missing, counts)
         _show(counts)
     finally:
-        compile_display.clear()
+        display.clear()
     errors = [error for error in answers if error is not None]
     if errors:
         log.warning(f"compiled kernels cannot be kept in {kept_in}: {errors[0].strerror}")
@@ -79,23 +85,31 @@ def compile_kernels(steps: Iterable[Step]) -> bool:
 def _compile(steps: Sequence[Step], counts: NDArray[np.int64]) -> list[OSError | None]:
     """Compile steps in child processes, and return what `_work` returns in each; raise LivenessError if one is killed.
 
-    First several compile at once. If the kernel kills one because there is too little memory, they do so one by one.
+    First as many compile at once as there are processors, and memory for. If the kernel kills one because there is too
+    little memory, they do so one by one.
     """
     show = partial(_show, counts)
-    workers = min(len(steps), len(os.sched_getaffinity(0)))
     try:
         with _queue(bytes(range(len(steps)))) as waiting:
-            return child.run_in_children([partial(_work, steps, waiting, counts)] * workers, show)
+            works = [partial(_work, steps, waiting, counts)] * _workers(len(steps))
+            return child.run_in_children(works, show, kill=True)
     except child.KilledError:
         pass
     answers = []
     for number, step in enumerate(steps):
         try:
             with _queue(bytes([number])) as waiting:
-                answers += child.run_in_children([partial(_work, steps, waiting, counts)], show)
+                answers += child.run_in_children([partial(_work, steps, waiting, counts)], show, kill=True)
         except child.KilledError as error:
             raise LivenessError(f"compiling kernels ({step.name}): {error}: is there too little memory?") from error
     return answers
+
+
+def _workers(steps: int) -> int:
+    """Return how many processes compile at once."""
+    free = free_bytes()
+    by_memory = steps if free is None else free // COMPILER_BYTES
+    return max(1, min(steps, len(os.sched_getaffinity(0)), by_memory))
 
 
 @contextmanager
@@ -127,6 +141,10 @@ def _work(steps: Sequence[Step], waiting: int, counts: NDArray[np.int64]) -> OSE
 
     Return the error because of which something is not kept, if there is one.
     """
+    display.show_nowhere()  # the parent shows the counts of all children
+    for ending in ENDING_SIGNALS:  # the parent cleans up: an exception in the midst of a compilation could be lost
+        if callable(signal.getsignal(ending)):
+            signal.signal(ending, signal.SIG_DFL)
     while number := os.read(waiting, 1):
         with CompiledKernels(counts[number[0]]):
             steps[number[0]].load()
@@ -135,4 +153,4 @@ def _work(steps: Sequence[Step], waiting: int, counts: NDArray[np.int64]) -> OSE
 
 def _show(counts: NDArray[np.int64]) -> None:
     done, known = counts.sum(axis=0)
-    compile_display.show(int(done), int(known))
+    display.show(int(done), int(known))

@@ -1,6 +1,7 @@
 """`liveness warm`: what it compiles is all that the commands need."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from liveness.cli import warm
 from liveness.errors import LivenessError
 from liveness.kernel import COMPILED
+from liveness.system.exit_codes import exit_code_of
 from liveness.system.warming import Step
 
 compiled_only = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
@@ -134,6 +136,39 @@ main.run()
     )
     assert (done.returncode, "too little memory" in done.stderr) == (1, True)
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@compiled_only
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_neither_files_nor_children(number: int, tmp_path: Path) -> None:
+    """A child waits in the midst of its work, and would write again when its files are gone."""
+    (tmp_path / "slow_kernel.py").write_text(
+        "import os\nimport sys\nimport time\nfrom liveness.cli.warm_samples import _folder\n"
+        "def load():\n    with _folder() as folder:\n"
+        "        (folder / 'sample').touch()\n        os.write(1, b'%d' % os.getpid())\n        time.sleep(600)\n"
+    )
+    code = """
+import slow_kernel
+from liveness.cli import main, warm
+from liveness.system.warming import Step
+warm.PARTS["scan"] = lambda: [Step("slow", slow_kernel.load)]
+main.run()
+"""
+    (tmp_path / "temporary").mkdir()
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}",
+        "TMPDIR": str(tmp_path / "temporary"),
+    }
+    running = subprocess.Popen([sys.executable, "-c", code, "warm", "scan"], env=environment, stdout=subprocess.PIPE)
+    assert running.stdout is not None
+    child = int(os.read(running.stdout.fileno(), 16))
+    running.send_signal(number)
+    assert running.wait(60) == exit_code_of(number)
+    running.stdout.close()
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert not Path(f"/proc/{child}").exists()
 
 
 @compiled_only

@@ -24,7 +24,7 @@ from typing import Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel_cache import find_caches
+from liveness.compiling.folder import find_caches
 from liveness.system.child import die_with_parent, fork, run_in_child
 from tests.fuzzing.bounded import bounded
 from tests.fuzzing.kinds.kind import FileKind

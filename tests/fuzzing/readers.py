@@ -102,7 +102,7 @@ READERS: Final[dict[str, Reached | str]] = {
     "ipsets.roaring": ("set of a run", "segment"),
     "ipsets.source": ("set any", "set roaring", "set silk", "set text", "set csv", "set jsonl", "set results"),
     "ipsets.verify": ("set of a run",),
-    "kernel_cache": "the package's own source, and a cache that only its user can write",
+    "compiling": "the package's own source, and a cache that only its user can write",
     "lab.hosts.daemons": OWN,
     "lab.supervisor": KERNEL,
     "lab.kernel_settings": KERNEL,

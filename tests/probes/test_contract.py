@@ -5,9 +5,9 @@ from types import ModuleType
 
 import pytest
 
-from liveness import kernel_cache
+from liveness.compiling import sources
+from liveness.compiling.sources import source_digest
 from liveness.kernel import kernel
-from liveness.kernel_cache import source_digest
 from liveness.packets import headers as hdr
 from liveness.probes import dns, icmp, tcp
 from liveness.probes.contract import VERBS, VERBS_OF_PROTOCOL, ContractError, define
@@ -68,5 +68,5 @@ def test_compiled_kernels_are_outdated_when_any_probe_changes(tmp_path: Path) ->
         (tmp_path / name).write_text("import_module('probes.' + name)" if name == "registry.py" else "A = 1")
     before = source_digest.__wrapped__(tmp_path / "registry.py")
     (tmp_path / "one.py").write_text("A = 2")
-    kernel_cache._read.cache_clear()
+    sources._read.cache_clear()
     assert source_digest.__wrapped__(tmp_path / "registry.py") != before

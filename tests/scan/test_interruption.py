@@ -8,7 +8,7 @@ CODE = """
 import os
 import signal
 from liveness.scan.interruption import Interruption, signals_noted
-from liveness.system import compile_display
+from liveness.compiling import display as compile_display
 
 def display(text):
     print(repr(text), flush=True)

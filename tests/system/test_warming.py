@@ -10,8 +10,10 @@ import pytest
 
 from liveness.cli import compiling
 from liveness.cli.messages import people
+from liveness.compiling import display
 from liveness.kernel import COMPILED
 from liveness.log import NOTICE
+from liveness.system import warming
 
 ROOT = Path(__file__).parents[2]
 KERNELS = """
@@ -42,7 +44,7 @@ def fail():
 LOAD = """
 import many_kernels as many
 from liveness.kernel import needs_compiling
-from liveness.system import compile_display
+from liveness.compiling import display as compile_display
 from liveness.system.warming import Step, load_kernels
 
 shown = []
@@ -130,6 +132,59 @@ def test_what_cannot_be_kept_is_compiled_here_and_again(tmp_path: Path) -> None:
 def test_without_compiling_or_a_cache_each_step_is_done_here(tmp_path: Path) -> None:
     code = LOAD.split("print(shown[-2:])", maxsplit=1)[0] + "print(shown)"
     assert run_code(tmp_path, code, NUMBA_DISABLE_JIT="1") == ["[]"]
+
+
+LAZY = """
+import many_kernels as many
+from liveness.compiling import display
+
+shown = []
+display.show_on(shown.append)
+assert many.quarter(8) == 2
+print(shown)
+del shown[:]
+with display.shown_on(lambda text: shown.append(f"view: {text}")):
+    assert many.third(9) == 3
+print(shown)
+assert many.third(9.0) == 3
+print(len(shown))
+"""
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_kernels_compiled_at_their_first_call_are_counted_too(tmp_path: Path) -> None:
+    """Without steps, in the process that calls them; what a view shows on the terminal is the view's."""
+    counts = [f"compiling kernels, once: {number}" for number in ("0 of 2", "1 of 2", "2 of 3", "3 of 3")]
+    first, in_view, _ = run_code(tmp_path, LAZY)
+    assert first == str([counts[0], counts[0], counts[1], ""])
+    assert in_view == str([f"view: {counts[2]}", "view: "])
+    assert run_code(tmp_path, LAZY) == ["[]", "[]", "0"]
+
+
+def test_without_displays_a_view_gets_nothing() -> None:
+    shown: list[str] = []
+    before = list(display._displays)
+    try:
+        display.show_nowhere()
+        with display.shown_on(shown.append):
+            display.show(1, 2)
+        display.show_on(shown.append)
+        display.show(1, 2, once=False)
+    finally:
+        display._displays[:] = before
+    assert shown == ["compiling kernels: 1 of 2"]
+
+
+@pytest.mark.parametrize(
+    ("free", "processors", "workers"), [(None, 4, 4), (1 << 40, 4, 4), (1 << 40, 2, 2), (900 << 20, 4, 2), (0, 4, 1)]
+)
+def test_no_more_compile_at_once_than_there_is_memory_for(
+    free: int | None, processors: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warming, "free_bytes", lambda: free)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
+    assert warming._workers(7) == workers
+    assert warming._workers(1) == 1
 
 
 class Terminal(io.StringIO):

@@ -11,9 +11,11 @@ from numba.core.compiler import Compiler, CompileResult, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined]
 from numba.core.registry import CPUDispatcher
+from numba.core.types import unliteral  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
-from liveness.kernel_parts import PartLibrary, enter_part
+from liveness.compiling import display
+from liveness.compiling.parts import PartLibrary, enter_part
 
 _OPTIONS: Final = {"nopython": True, "nogil": True, "forceinline": True, "boundscheck": None, "no_cfunc_wrapper": True}
 """A kernel becomes part of every kernel that calls it (LLVM's alwaysinline), and C never calls one."""
@@ -98,7 +100,13 @@ class KernelDispatcher(CPUDispatcher):  # type: ignore[misc]  # Numba has no typ
         return bool(self._compiler.as_part)
 
     def get_call_template(self, args: Any, kws: Any) -> Any:  # noqa: ANN401 - Numba's types
-        """Return how Numba types a call of this kernel in another one, which has it as a part."""
+        """Return how Numba types a call of this kernel in another one, which has it as a part.
+
+        A constant in the call counts as any number of its type: a part for each constant would double what is compiled,
+        and the constant is known again when the part is inlined.
+        """
+        args = tuple(unliteral(argument) for argument in args)
+        kws = {name: unliteral(argument) for name, argument in kws.items()}
         with global_compiler_lock:
             compiler, whole = self._compiler, self._cache
             compiler.as_part, self._cache = True, self._parts_cache
@@ -177,3 +185,32 @@ class CompiledKernels(event.Listener):  # type: ignore[misc]
 
     def _count(self) -> None:
         self._counts[:] = len(self._done), len(self._known)
+
+
+class ShownKernels(CompiledKernels):
+    """Shows how far this process is whenever it compiles kernels by itself, at their first call."""
+
+    def __init__(self, *, once: bool) -> None:
+        """Say whether what is compiled is kept, so that it is compiled once."""
+        super().__init__(np.zeros(2, np.int64))
+        self._once = once
+        self._depth = 0
+
+    def on_start(self, event: Any) -> None:  # noqa: ANN401 - Numba's types
+        """Show the count before a kernel is compiled."""
+        super().on_start(event)
+        self._depth += 1
+        self._show()
+
+    def on_end(self, event: Any) -> None:  # noqa: ANN401 - Numba's types
+        """Show the count with this kernel; nothing, when Python goes on to run."""
+        super().on_end(event)
+        self._depth -= 1
+        if self._depth:
+            self._show()
+        else:
+            display.clear()
+
+    def _show(self) -> None:
+        done, known = self._counts
+        display.show(int(done), int(known), once=self._once)

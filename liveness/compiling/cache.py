@@ -1,15 +1,12 @@
-"""Owns where compiled kernels are kept on disk, and when what is kept there still fits the sources.
+"""Compiled kernels on disk.
 
-Numba's own cache asks only whether the file of a kernel has changed, not those of the kernels that it calls: after an
-update old and new code would run together. Here a kernel's place is named by a digest of its file and of every file of
-this package that this one imports, directly or not. The digest is of contents: checkouts with the same sources share
-what was compiled, and editing a file recompiles only the kernels that can see it.
+Numba's own cache looks only at the file of a kernel, not at the files of the kernels that it calls: after an update old
+and new code would run together. Here a digest of all these files names the place of what is compiled.
 """
 
 import functools
 import hashlib
 import os
-import pwd
 import re
 import shutil
 import sys
@@ -22,123 +19,15 @@ from numba import __version__ as numba_version
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 from numba.core.registry import cpu_target
 
-from liveness.kernel_parts import Packed, pack_part, unpack_part
+from liveness.compiling.parts import Packed, pack_part, unpack_part
+from liveness.compiling.sources import name_in_package, source_digest
 
-PACKAGE: Final = Path(__file__).parent
 KEPT_STATES: Final = 16
 """Digests kept of each module; the oldest go when a new one is made."""
 COMPILED_MARKS: Final = "compiled"
-WORLD_WRITABLE: Final = 0o002
-STICKY: Final = 0o1000
-_OVERFLOW_UID: Final = 65534
-_IMPORT: Final = re.compile(
-    rf"^\s*(?:from\s+({PACKAGE.name}[\w.]*)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+({PACKAGE.name}[\w.]*))",
-    re.MULTILINE,
-)
 _WORD: Final = re.compile(r"\w+")
-_BY_NAME: Final = re.compile(rb"\bimport_module\(")
-"""A call, which this line is none of: everything depends on this file."""
 _unkept: Final[list[OSError]] = []
 """Why something that was compiled by this process could not be kept."""
-
-
-@functools.cache
-def _read(path: Path) -> tuple[bytes, frozenset[Path]]:
-    """Return the bytes of a source file and the files of this package that it imports.
-
-    A file that imports modules by their names, as a registry does, depends on every file of its folder.
-    """
-    source = path.read_bytes()
-    imported: set[Path] = set(path.parent.glob("*.py")) if _BY_NAME.search(source) else set()
-    for module, names, alone in _IMPORT.findall(source.decode("utf-8", "replace")):
-        dotted = module or alone
-        candidates = [dotted, *(f"{dotted}.{name}" for name in _WORD.findall(names))]
-        imported.update(found for name in candidates if (found := _file_of(name)) is not None)
-    return source, frozenset(imported)
-
-
-@functools.cache
-def _file_of(module: str) -> Path | None:
-    base = PACKAGE.parent.joinpath(*module.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-@functools.cache
-def source_digest(path: Path) -> str:
-    """Return a digest of a source file's contents and of those of the package that it imports, directly or not."""
-    seen: dict[Path, bytes] = {}
-    waiting = [path]
-    while waiting:
-        current = waiting.pop()
-        if current not in seen:
-            seen[current], imported = _read(current)
-            waiting.extend(imported)
-    digest = hashlib.sha256()
-    for name, source in sorted((_name(file), source) for file, source in seen.items()):
-        digest.update(f"{name}|{len(source)}\n".encode() + source)
-    return digest.hexdigest()[:16]
-
-
-def _name(path: Path) -> str:
-    return str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else path.name
-
-
-def find_caches() -> Path | None:
-    """Return a directory of this user's own for compiled kernels, made if need be; None if there can be none.
-
-    What lies there is code that this process will run. A directory that another user could change is passed over, and
-    none is made in such a place: root with somebody else's HOME takes its own home, a user without any home compiles at
-    each start. Where there is no other, one is returned that cannot be written, as in an image that is read-only: what
-    lies there is found.
-    """
-    read_only: Path | None = None
-    for base in _candidates():
-        directory = base / "liveness-kernels"
-        with suppress(OSError, RuntimeError):
-            existing = next(path for path in (directory, *directory.parents) if path.exists())
-            if not _is_out_of_reach(existing.resolve()):
-                continue
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if _is_ours_alone(directory.resolve()):
-                if os.access(directory, os.W_OK):
-                    return directory.resolve()
-                read_only = read_only or directory.resolve()
-    return read_only
-
-
-def _candidates() -> Iterator[Path]:
-    for variable, below in (("NUMBA_CACHE_DIR", ""), ("XDG_CACHE_HOME", ""), ("HOME", ".cache")):
-        value = os.environ.get(variable)
-        if value and Path(value).is_absolute():
-            yield Path(value) / below
-    with suppress(KeyError):
-        yield Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".cache"
-
-
-def _is_ours_alone(directory: Path) -> bool:
-    """Return whether only this user and root can put anything into a directory, or exchange a folder above it."""
-    state = directory.stat()
-    return state.st_uid == os.geteuid() and not state.st_mode & WORLD_WRITABLE and _is_out_of_reach(directory)
-
-
-def _is_out_of_reach(directory: Path) -> bool:
-    """Return whether only this user and root can exchange a folder in a directory, or one above it."""
-    trusted = {0, os.geteuid()} | ({_OVERFLOW_UID} if _in_user_namespace() else set())
-    for folder in (directory, *directory.parents):
-        state = folder.stat()
-        if state.st_uid not in trusted or (state.st_mode & WORLD_WRITABLE and not state.st_mode & STICKY):
-            return False
-    return True
-
-
-def _in_user_namespace() -> bool:
-    """Return whether other users' files show the overflow uid here, root's among them."""
-    with suppress(OSError):
-        return Path("/proc/self/uid_map").read_text(encoding="ascii").split() != ["0", "0", str(2**32 - 1)]
-    return False
 
 
 def _trim(folder: Path) -> None:
@@ -187,7 +76,7 @@ class KernelCache:
         if not path.is_file():
             return
         digest = source_digest(path)
-        folder = self.caches / _name(path).replace(os.sep, ".").removesuffix(".py")
+        folder = self.caches / name_in_package(path).replace(os.sep, ".").removesuffix(".py")
         caches = (_cache_in(folder / digest, digest, kept) for kept in (_Wholes, _Parts))
         dispatcher.keep_in(*(cache(function) for cache in caches))
 

@@ -1,0 +1,1 @@
+"""How kernels are compiled, where what is compiled is kept, and where it is shown how far that is."""
