@@ -1,5 +1,6 @@
 """What a passive run says of itself while it is at work: status file, live view, and results after each file."""
 
+import io
 import json
 import os
 import pty
@@ -15,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from liveness.cli.passive_display import PassiveDisplay
+from liveness.compiling import display as compile_display
 from liveness.passive import pace
 from liveness.passive import run as run_module
 from liveness.passive.config import load_config
@@ -125,6 +127,24 @@ def test_a_plain_line_a_minute_without_a_terminal(capsys: pytest.CaptureFixture[
     )
     assert shown == [said, said]
     assert capsys.readouterr().err == ""
+
+
+def test_kernels_that_a_run_compiles_are_counted_in_its_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second line of progress would break the view."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(compile_display, "_displays", [pytest.fail])
+    with PassiveDisplay():
+        compile_display.show(1, 3)
+        assert "liveness: compiling kernels, once: 1 of 3" in terminal.getvalue()
+        compile_display.clear()
+    monkeypatch.setattr(compile_display, "_displays", [])
+    before = terminal.tell()
+    with PassiveDisplay():
+        compile_display.show(2, 3)
+    assert "compiling" not in terminal.getvalue()[before:]
 
 
 def test_each_file_of_a_backlog_has_its_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

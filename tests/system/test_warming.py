@@ -4,6 +4,8 @@ import io
 import os
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,7 +73,7 @@ for _ in range(2):
 """
 
 
-def run_code(folder: Path, code: str, **environment: str) -> list[str]:
+def run_code(folder: Path, code: str, stderr: int | None = None, **environment: str) -> list[str]:
     """Run code that uses KERNELS in a process of its own, and return the lines that it prints."""
     (folder / "many_kernels.py").write_text(KERNELS)
     done = subprocess.run(
@@ -82,7 +84,8 @@ def run_code(folder: Path, code: str, **environment: str) -> list[str]:
             "NUMBA_CACHE_DIR": str(folder / "cache"),
             **environment,
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         check=True,
     )
@@ -187,6 +190,40 @@ def test_no_more_compile_at_once_than_there_is_memory_for(
     assert warming._workers(1) == 1
 
 
+COMMAND = """
+import sys
+from types import SimpleNamespace
+
+import click
+import many_kernels as many
+from liveness.cli import main
+
+@click.command("little")
+def little():
+    click.echo(many.quarter(8))
+
+sys.modules["liveness.cli.little"] = SimpleNamespace(command=little)
+main.COMMANDS["little"] = "Compile little."
+sys.argv[1:] = ["little"]
+main.run()
+"""
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_a_command_that_compiles_says_so_on_a_terminal_alone(on_terminal: bool, tmp_path: Path) -> None:
+    ours, theirs = os.openpty() if on_terminal else os.pipe()
+    assert run_code(tmp_path, COMMAND, stderr=theirs) == ["2"]
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # a terminal that nobody holds any more
+        while part := os.read(ours, 1 << 16):
+            shown += part
+    os.close(ours)
+    lines = [f"liveness: compiling kernels, once: {done} of 2" for done in (0, 0, 1)]
+    assert shown.decode() == ("".join(f"\r\x1b[K{line}" for line in (*lines, "")) if on_terminal else "")
+
+
 class Terminal(io.StringIO):
     """Standard error on a terminal."""
 
@@ -202,6 +239,17 @@ def test_only_a_terminal_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) ->
         compiling.show("")
     assert terminal.getvalue() == "\r\x1b[Kliveness: compiling kernels, once: 1 of 2\r\x1b[K"
     assert pipe.getvalue() == ""
+
+
+def test_a_narrow_terminal_shows_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that wraps would be erased in part only."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 20))
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        compiling.show("compiling kernels, once: 1 of 2")
+        assert os.read(ours, 1000) == b"\r\x1b[Kliveness: compiling"[: 4 + 19]
+    os.close(ours)
 
 
 def test_a_quiet_command_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

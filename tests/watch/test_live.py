@@ -9,6 +9,7 @@ from rich.console import Console
 
 from liveness.cli.display import ScanDisplay
 from liveness.cli.live import BARS, LiveView, clock, pace_text, sparkline, status_line, where_text
+from liveness.compiling import display as compile_display
 from liveness.scan.progress import ProbeProgress
 from liveness.watch.status import state_of, status_of
 from tests.watch.readings import progress, reading
@@ -23,6 +24,18 @@ def drawn(width: int, *moments: tuple[int, int]) -> str:
     view.stop()
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def test_nothing_else_shows_progress_next_to_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(compile_display, "_displays", [shown.append])
+    view = LiveView(Console(file=io.StringIO(), force_terminal=True))
+    for _ in range(2):
+        view.show(reading(progress(0, 0), progress(1, 1)))
+        compile_display.show(1, 2)
+    view.stop()
+    compile_display.show(2, 2)
+    assert shown == ["compiling kernels, once: 2 of 2"]
 
 
 @pytest.mark.parametrize("width", [80, 200])
