@@ -17,8 +17,8 @@ from typing import Any, Final, Protocol
 
 from numba import __version__ as numba_version
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
-from numba.core.registry import cpu_target
 
+from liveness.compiling import shipped
 from liveness.compiling.parts import Packed, pack_part, unpack_part
 from liveness.compiling.sources import name_in_package, source_digest
 
@@ -64,6 +64,7 @@ class KernelCache:
     def __init__(self, caches: Path | None) -> None:
         self.caches = caches
         self.writable = caches is not None and os.access(caches, os.W_OK)
+        self._shipped = None if caches is None else shipped.shipped_machine()
 
     def keep(self, dispatcher: "Kept", function: Any, defined_in: str | None = None) -> None:  # noqa: ANN401 - any function
         """Let a compiled function be looked for and kept here.
@@ -76,8 +77,8 @@ class KernelCache:
         if not path.is_file():
             return
         digest = source_digest(path)
-        folder = self.caches / name_in_package(path).replace(os.sep, ".").removesuffix(".py")
-        caches = (_cache_in(folder / digest, digest, kept) for kept in (_Wholes, _Parts))
+        place = f"{name_in_package(path).replace(os.sep, '.').removesuffix('.py')}/{digest}"
+        caches = (_cache_in(self.caches / place, digest, kept, self._shipped) for kept in (_Wholes, _Parts))
         dispatcher.keep_in(*(cache(function) for cache in caches))
 
     def needs_compiling(self, name: str, load: Any) -> bool:  # noqa: ANN401 - any callable
@@ -90,8 +91,11 @@ class KernelCache:
             return False
         with suppress(OSError):  # of a process that may not look there any more, or without the source
             mark = self._mark(name, load)
-            return mark is not None and not mark.exists()
+            return mark is not None and not mark.exists() and not self._came_compiled(name, load)
         return False
+
+    def _came_compiled(self, name: str, load: Any) -> bool:  # noqa: ANN401 - as above
+        return self._shipped is not None and (shipped.FOLDER / _mark_of(name, load, self._shipped)).exists()
 
     def mark_compiled(self, name: str, load: Any) -> None:  # noqa: ANN401 - as above
         """Note that the kernels which `load` calls lie here."""
@@ -102,15 +106,17 @@ class KernelCache:
                 _trim(mark.parent)
 
     def _mark(self, name: str, load: Any) -> Path | None:  # noqa: ANN401 - as above
-        if self.caches is None:
-            return None
-        while isinstance(load, functools.partial):
-            load = load.func
-        sources = source_digest(Path(load.__code__.co_filename))
-        processor = cpu_target.target_context.codegen().magic_tuple()
-        machine = repr((sources, numba_version, sys.implementation.cache_tag, processor))
-        folder = "-".join(_WORD.findall(name))
-        return self.caches / COMPILED_MARKS / folder / hashlib.sha256(machine.encode()).hexdigest()[:16]
+        return None if self.caches is None else self.caches / _mark_of(name, load, shipped.machine())
+
+
+def _mark_of(name: str, load: Any, machine: Any) -> Path:  # noqa: ANN401 - any callable, and Numba's
+    """Return the path in a cache by which the kernels that `load` calls are known to be compiled for a machine."""
+    while isinstance(load, functools.partial):
+        load = load.func
+    sources = source_digest(Path(load.__code__.co_filename))
+    compiled = repr((sources, numba_version, sys.implementation.cache_tag, machine))
+    folder = "-".join(_WORD.findall(name))
+    return Path(COMPILED_MARKS, folder, hashlib.sha256(compiled.encode()).hexdigest()[:16])
 
 
 class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
@@ -123,17 +129,22 @@ class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
     No file stops a command: one that is damaged is not there, and what cannot be written is not kept.
     """
 
-    def __init__(self, folder: str, function: str, digest: str) -> None:
-        """Name the folder, the function, and the digest of the sources that the code is made of."""
+    def __init__(self, folder: str, function: str, digest: str, others: "Shipped | None" = None) -> None:
+        """Name the folder, the function, and the digest of the sources that the code is made of.
+
+        `others` are files in which code is looked for that is not in these.
+        """
         super().__init__(folder, function, digest)
         self._function = function
+        self._others = others
 
     def load(self, key: Any) -> Any:  # noqa: ANN401 - Numba's types
         """Return the code that was compiled for `key`, or None."""
         try:
-            return super().load(key)
+            found = super().load(key)
         except Exception:  # noqa: BLE001 - pickle raises anything when a file is damaged
-            return None
+            found = None
+        return self._others.load(key) if found is None and self._others is not None else found
 
     def save(self, key: Any, data: Any) -> None:  # noqa: ANN401 - Numba's types
         """Keep the code `data` that was compiled for `key`."""
@@ -149,6 +160,20 @@ class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
             return dict(super()._load_index())
         except Exception:  # noqa: BLE001 - as above
             return {}
+
+
+class Shipped:
+    """The files of a function that came compiled with the package."""
+
+    def __init__(self, files: CacheFiles, machine: Any) -> None:  # noqa: ANN401 - Numba's
+        """Take files whose code was compiled for `machine`, which this one can run."""
+        self._files = files
+        self._machine = machine
+
+    def load(self, key: Any) -> Any:  # noqa: ANN401 - Numba's types
+        """Return the code for the types of `key`, or None."""
+        types, _, code = key
+        return self._files.load((types, self._machine, code))
 
 
 class _Wholes(CompileResultCacheImpl):  # type: ignore[misc]
@@ -172,8 +197,16 @@ class _Parts(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 @functools.cache
-def _cache_in(directory: Path, digest: str, kept: type[_Wholes | _Parts]) -> type[FunctionCache]:
-    """Return Numba's cache of a function, bound to a directory and to the state of the sources that fits it."""
+def _cache_in(
+    directory: Path,
+    digest: str,
+    kept: type[_Wholes | _Parts],
+    came: Any,  # noqa: ANN401 - Numba's
+) -> type[FunctionCache]:
+    """Return Numba's cache of a function, bound to a directory and to the state of the sources that fits it.
+
+    `came` is the machine for which kernels of the package came compiled; None if none did.
+    """
 
     class Locator(_CacheLocator):  # type: ignore[misc]
         def __init__(self, function: Any) -> None:  # noqa: ANN401
@@ -206,6 +239,9 @@ def _cache_in(directory: Path, digest: str, kept: type[_Wholes | _Parts]) -> typ
 
         def __init__(self, function: Any) -> None:  # noqa: ANN401
             super().__init__(function)
-            self._cache_file = CacheFiles(self._cache_path, self._impl.filename_base + kept.suffix, digest)
+            name = self._impl.filename_base + kept.suffix
+            with_package = str(shipped.FOLDER.joinpath(*directory.parts[-2:]))
+            others = None if came is None else Shipped(CacheFiles(with_package, name, digest), came)
+            self._cache_file = CacheFiles(self._cache_path, name, digest, others)
 
     return Cache
