@@ -270,9 +270,10 @@ from pathlib import Path
 import many_kernels as many
 from liveness.errors import LivenessError
 from liveness.kernel import needs_compiling
-from liveness.system import child
+from liveness.system import child, warming
 from liveness.system.warming import Step, compile_kernels
 
+warming.free_bytes = lambda: None
 started, start = [], child._start
 child._start = lambda function: started.append(1) or start(function)
 allowed = int(sys.argv[1])
