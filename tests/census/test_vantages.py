@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 import pytest
+from msgspec import UNSET
 from pyroaring import BitMap
 
 from liveness.config.load import resolve_targets
@@ -19,6 +20,7 @@ from liveness.lab.model.origin.view import View
 from liveness.lab.model.population.load import load_population
 from liveness.lab.model.responder.probe_log import read_log
 from liveness.lab.model.responder.record import SUMMARY, read_passed, read_summary
+from liveness.lab.services.behaviours import LABELS
 from liveness.lab.source import RECORD_FOLDER
 from liveness.replies import CONTROL, Kind, Role
 from liveness.runs.manifest import BlockStart, Shard, Vantage
@@ -188,11 +190,12 @@ def test_an_own_way_is_read_and_refused_by_its_path(tmp_path: Path) -> None:
 
 
 def test_places_can_share_a_census(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
-    """Each shard is what its targets had to bring, and united they are the truth of all."""
+    """Each shard is what its targets had to bring, talks included, and united they are the truth of all."""
     population = tmp_path / "population.yaml"
-    population.write_text(SMALL)
-    targets = {"targets": {"allow": ["0.0.0.0/0"]}, "limits": {"max_targets": 1200}, "block_prefix": 1}
-    config = write_yaml(tmp_path / "config.yaml", CONFIG | targets | {"output": str(tmp_path)})
+    population.write_text(f"{SMALL}services: {{ports: {{tcp: {json.dumps(dict.fromkeys(LABELS, 1))}}}}}\n")
+    targets = {"targets": {"allow": ["46.0.0.0/21"]}, "limits": {"max_targets": 1200}, "block_prefix": 22}
+    document = CONFIG | targets | {"applications": ["ssh", "http"], "output": str(tmp_path)}
+    config = write_yaml(tmp_path / "config.yaml", document)
     scan = [*LIVENESS, "scan", "-q", "-C", str(config), "--run-id", "{index}"]
     split = ["--vantages", "2", "--", *scan, "--shards", "{vantages}", "--shard", "{index}"]
     done = run(*EXEC, "--internet", str(population), *split, timeout=TIMEOUT_S)
@@ -206,6 +209,13 @@ def test_places_can_share_a_census(compiled: None, tmp_path: Path) -> None:  # n
     united = check_model_run(tmp_path / "united", load_population(population))
     assert (united.targets, united.equal) == (1200, True), united.imperfect[:3]
     assert sum(Census(path).manifest.targets for path in shards) == 1200
+    kinds = {(judged.key.reply.probe, judged.key.reply.kind) for judged in united.judged if judged.found}
+    for probe in ("tcp/22", "tcp/80"):
+        assert {kind for name, kind in kinds if name == probe} >= {Kind.ANSWER, Kind.PAYLOAD, Kind.CLOSED, Kind.MUTE}
+    talks = [census.manifest.talk for census in map(Census, (*shards, tmp_path / "united"))]
+    first, second, both = ({} if counts is UNSET else counts for counts in talks)
+    assert both == {name: first[name] + second[name] for name in first}
+    assert min(first["talks"], second["talks"]) > 0
 
 
 def places_of(options: Mapping[str, str], folder: Path, lab: str) -> dict[str, str]:
