@@ -9,7 +9,7 @@ from liveness.errors import UnsupportedError
 from liveness.net.links import Link
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.rx_xdp import XdpRxRing, open_xdp_rings
-from liveness.net.xdp_capture import REMEDY, refused
+from liveness.net.xdp_capture import NOT_ATTACHED, REMEDY, refused
 from liveness.net.xdp_program import program_attached
 from liveness.system.bpf import Program
 
@@ -58,7 +58,7 @@ def check_capture(link: Link, capture: str) -> None:
     if not link.ethernet:
         raise _without_ethernet(link.name)
     if program_attached(link.index):
-        raise refused(link.name, OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
+        raise refused(link.name, OSError(errno.EBUSY, os.strerror(errno.EBUSY)), NOT_ATTACHED)
 
 
 def _without_ethernet(interface: str) -> UnsupportedError:

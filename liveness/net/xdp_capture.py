@@ -4,6 +4,7 @@ import errno
 import os
 import struct
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,32 @@ ONLINE_CPUS: Final = Path("/sys/devices/system/cpu/online")
 FEWEST_BLOCKS: Final = 4
 """Blocks of a CPU at least: one is read, one is filled, and two wait."""
 REMEDY: Final = "set receive.capture: packet"
+READINGS: Final = 4
+"""Number of times that the clocks are compared at once."""
+NOT_LOADED: Final = {
+    errno.EPERM: "this needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON in the initial user namespace: run as root outside"
+    " of containers and labs, or",
+    errno.ENOSYS: "this kernel has no bpf(2):",
+    errno.EINVAL: "this kernel does not take the program (Linux 5.18):",
+    errno.ENOMEM: "the kernel has no memory for the ring: lower receive.ring_mib, or",
+    errno.E2BIG: "the filter is too long: use fewer source addresses, or",
+}
+"""Why the kernel did not make the maps or load the program, by errno, with a remedy other than another capture."""
+_ANOTHER: Final = "another XDP program is attached to it: detach that, or"
+_DRIVER: Final = (
+    "its driver runs no XDP programs, or not with its present MTU and offloads (LRO), and behind the driver capturing"
+    " would be no faster:"
+)
+NOT_ATTACHED: Final = {
+    errno.EPERM: NOT_LOADED[errno.EPERM],
+    errno.EBUSY: _ANOTHER,
+    errno.EEXIST: _ANOTHER,
+    errno.EINVAL: _DRIVER,
+    errno.EOPNOTSUPP: _DRIVER,
+    errno.ERANGE: "its MTU is too large for XDP programs: lower it, or",
+    errno.ENOMEM: "its driver has too few queues or too little memory for XDP programs:",
+}
+"""Why a loaded program was not attached."""
 _WORDS: Final = FIELDS_BYTES // 8
 
 
@@ -57,11 +84,17 @@ class XdpCapture:
                 prepare(self.control, self.blocks)
                 code = capture_program(program, control, blocks, self.cpus, self.count, drop=drop)
                 loaded = opened(ebpf.load_program(ebpf.XDP, code, name="liveness_capture"))
-                self.link = ebpf.bpf(
-                    ebpf.BPF_LINK_CREATE, struct.pack("4I", loaded, index, BPF_XDP, XDP_FLAGS_DRV_MODE)
-                )
+                self.link = attached(interface, index, loaded)
         except OSError as error:
             raise refused(interface, error) from error
+
+
+def attached(interface: str, index: int, program: int) -> int:
+    """Attach a program in the driver, and return the link that keeps it. Raises UnsupportedError with the reason."""
+    try:
+        return ebpf.bpf(ebpf.BPF_LINK_CREATE, struct.pack("4I", program, index, BPF_XDP, XDP_FLAGS_DRV_MODE))
+    except OSError as error:
+        raise refused(interface, error, NOT_ATTACHED) from error
 
 
 def prepare(control: NDArray[np.int64], blocks: NDArray[np.uint8]) -> None:
@@ -84,28 +117,23 @@ def cpu_count() -> int:
         return os.cpu_count() or 1
 
 
-def refused(interface: str, error: OSError) -> UnsupportedError:
-    """Return the error for a program that could not be attached."""
-    other = "another XDP program is attached to it: detach that, or"
-    reasons = {
-        errno.EPERM: "this needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON in the initial user namespace: run as root"
-        " outside of containers and labs, or",
-        errno.ENOSYS: "this kernel has no bpf(2):",
-        errno.EINVAL: "this kernel does not take the program (Linux 5.18):",
-        errno.EBUSY: other,
-        errno.EEXIST: other,
-        errno.EOPNOTSUPP: "its driver runs no XDP programs, and after the driver it would be no faster:",
-        errno.ERANGE: "its MTU is too large for XDP programs: lower it, or",
-        errno.ENOMEM: "the kernel has no memory for the ring: lower receive.ring_mib, or",
-        errno.E2BIG: "the filter is too long: use fewer source addresses, or",
-    }
-    reason = reasons.get(error.errno or 0, f"{error.strerror}:")
+def refused(interface: str, error: OSError, reasons: Mapping[int, str] | None = None) -> UnsupportedError:
+    """Return the error for a program that was not loaded, or for the `reasons` NOT_ATTACHED."""
+    known = NOT_LOADED if reasons is None else reasons
+    reason = known.get(error.errno or 0, f"{error.strerror}:")
     return UnsupportedError(f"capture by XDP on {interface}: {reason} {REMEDY}")
 
 
 def clock_offset() -> tuple[int, int]:
-    """Return the time of day less the time of the monotonic clock, and how uncertain that is, in ns."""
-    before_ns = time.monotonic_ns()
-    wall_ns = time.time_ns()
-    after_ns = time.monotonic_ns()
-    return wall_ns - (before_ns + after_ns) // 2, after_ns - before_ns
+    """Return the time of day less the time of the monotonic clock, and how uncertain that is, in ns.
+
+    It is the best of several readings: another process may have the core between two of them.
+    """
+    best = (0, 1 << 62)
+    for _ in range(READINGS):
+        before_ns = time.monotonic_ns()
+        wall_ns = time.time_ns()
+        after_ns = time.monotonic_ns()
+        if after_ns - before_ns < best[1]:
+            best = (wall_ns - (before_ns + after_ns) // 2, after_ns - before_ns)
+    return best
