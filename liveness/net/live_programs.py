@@ -17,16 +17,17 @@ from liveness.system import ebpf
 from liveness.system.ebpf import (
     ABOVE,
     AT_LEAST,
+    AT_MOST,
     BELOW,
     DWORD,
     EQUAL,
-    HALF,
     NOT_EQUAL,
     R0,
     R1,
     R2,
     R3,
     R4,
+    R5,
     R6,
     R7,
     R8,
@@ -38,7 +39,7 @@ from liveness.system.ebpf import (
 COMMITTED: Final = 0
 """Frames that were put into the ring, since it was opened. All fields have 8 bytes."""
 GAP_NS: Final = 8
-"""The shortest time between two frames, 0 if there is none."""
+"""The shortest time between two frames; 0 if frames leave as fast as they can, whenever they are due."""
 TAKEN: Final = 64
 """Frames that the program took from the ring."""
 OFFSET: Final = 72
@@ -51,6 +52,10 @@ CPU: Final = 96
 """The CPU on which the program last took a frame."""
 IDLE: Final = 104
 """1 if the program has run and found nothing to send since the owner of the ring set this to 0."""
+RESUME_NS: Final = 112
+"""The time before which no frame may leave because the driver had no room."""
+HOLD: Final = 120
+"""Errno for which the program stopped taking frames, 0 if it runs. It is cleared by the owner of the ring."""
 SENT: Final = 128
 """Frames that the driver took."""
 DROPPED: Final = 136
@@ -59,15 +64,14 @@ REFUSED: Final = 144
 """Frames that the kernel refused because they are longer than the MTU allows."""
 LAST_ERROR: Final = 152
 """Error of the last frame that was dropped or refused, as a negative errno; 0 for a driver without room."""
-RESUME_NS: Final = 160
-"""The time before which no frame may leave because the driver had no room."""
-HOLD: Final = 168
-"""Errno for which the program stopped taking frames, 0 if it runs. It is cleared by the owner of the ring."""
 CONTROL_BYTES: Final = 192
 """The fields of the ring's owner, of the first program and of the other programs are in cache lines of their own."""
 
-LENGTH_BYTES: Final = 8
-"""Each slot ends with the length of its frame, 2 bytes, padded to 8."""
+HEADER_BYTES: Final = 8
+"""Each slot begins with a number of 8 bytes: the length of its frame, and above it the time at which it is due."""
+LENGTH_BITS: Final = 16
+DUE_SHIFT: Final = 6
+"""The time is CLOCK_MONOTONIC in units of 64 ns, of which 48 bits are kept: half of them are 104 days."""
 BACK_PRESSURE_NS: Final = 50_000
 """Pause after a frame was dropped: the time in which a queue of 256 frames is served at 5 Mpps."""
 CREDIT_NS: Final = 20_000
@@ -76,7 +80,7 @@ TRACEPOINT_SENT: Final = "xdp_devmap_xmit"
 TRACEPOINT_REFUSED: Final = "xdp_redirect_err"
 
 XDP_DROP, XDP_REDIRECT = 1, 4
-KTIME_GET_NS, GET_SMP_PROCESSOR_ID, REDIRECT_MAP, XDP_ADJUST_TAIL = 5, 8, 51, 65
+KTIME_GET_NS, GET_SMP_PROCESSOR_ID, REDIRECT_MAP, XDP_ADJUST_TAIL, XDP_STORE_BYTES = 5, 8, 51, 65, 190
 """Helper functions of the kernel."""
 XDP_DATA, XDP_DATA_END = 0, 4
 """Offsets in struct xdp_md."""
@@ -84,8 +88,8 @@ SHORTEST_FRAME: Final = 14
 """An Ethernet header; the kernel refuses shorter frames."""
 LARGEST: Final = 0x7FFFFFFF
 """Mask of a count, which is an int."""
-SHORT_BYTES: Final = 64
-"""Frames of up to this length are copied without the rest of their slot: most probes are that short."""
+FEWEST_BY_WORDS, MOST_BY_WORDS = 56, 120
+"""Lengths of the shortest and the longest frames that are copied without a helper function."""
 
 
 def sending_program(control: int, frames: int, targets: int, slot_bytes: int, slots: int) -> bytes:
@@ -94,23 +98,16 @@ def sending_program(control: int, frames: int, targets: int, slot_bytes: int, sl
     `control` and `frames` are the descriptors of arrays with one element: the fields above, and the slots. `targets` is
     a map of devices, of which the first is the interface. A run that sends nothing drops its page, so it costs little.
     """
-    frame_bytes = slot_bytes - LENGTH_BYTES
     return ebpf.assemble(
         [
             ebpf.move(R6, R1),
             ebpf.map_value(R7, control),
             *_wait_for_a_frame(),
-            *_wait_until_due(),
+            *_next_slot(frames, slot_bytes, slots),
+            *_wait_until_due(frames),
             "due",
-            *_copy_frame(frames, slot_bytes, slots),
-            # The page is as long as the longest frame. The kernel restores its length before the next run.
-            ebpf.move(R1, R6),
-            ebpf.move(R2, R8),
-            ebpf.add_value(R2, -frame_bytes),
-            ebpf.jump_if_value(EQUAL, R2, 0, "whole"),
-            ebpf.call(XDP_ADJUST_TAIL),
-            ebpf.jump_if_value(NOT_EQUAL, R0, 0, "invalid"),
-            "whole",
+            *_adjust_page(frames, slot_bytes - HEADER_BYTES),
+            *_copy_frame(slot_bytes - HEADER_BYTES),
             ebpf.call(GET_SMP_PROCESSOR_ID),
             ebpf.store(DWORD, R7, CPU, R0),
             ebpf.map_descriptor(R1, targets),
@@ -154,52 +151,133 @@ def _wait_for_a_frame() -> list[Instruction | str]:
     ]
 
 
-def _wait_until_due() -> list[Instruction | str]:
-    """Skip a run until the gap after the last frame has passed, and the pause after a dropped one."""
+def _next_slot(frames: int, slot_bytes: int, slots: int) -> list[Instruction | str]:
+    """Load the offset of the next slot into R9, its address into R2 and its header into R8."""
     return [
-        ebpf.load(DWORD, R8, R7, GAP_NS),
+        ebpf.load(DWORD, R9, R7, OFFSET),
+        ebpf.jump_if_value(AT_MOST, R9, (slots - 1) * slot_bytes, "in the ring"),
+        ebpf.set_value(R9, 0),
+        "in the ring",
+        *_load_slot(frames),
+        ebpf.load(DWORD, R8, R2),
+    ]
+
+
+def _load_slot(frames: int) -> list[Instruction | str]:
+    """Load the address of the slot whose offset is in R9 into R2."""
+    return [ebpf.map_value(R2, frames), ebpf.add(R2, R9)]
+
+
+def _wait_until_due(frames: int) -> list[Instruction | str]:
+    """Skip a run until the frame is due, the gap after the last one has passed, and the pause after a dropped one.
+
+    The owner of the ring fills frames some milliseconds ahead. They leave at their time however long it waits for its
+    core. The gap spreads those that are late.
+    """
+    return [
+        ebpf.load(DWORD, R3, R7, GAP_NS),
         ebpf.load(DWORD, R1, R7, RESUME_NS),
-        ebpf.unite(R1, R8),
+        ebpf.unite(R1, R3),
         ebpf.jump_if_value(EQUAL, R1, 0, "due"),  # reading the clock costs as much as copying a frame
         ebpf.call(KTIME_GET_NS),
         ebpf.load(DWORD, R1, R7, RESUME_NS),
         ebpf.jump_if(BELOW, R0, R1, "idle"),
         ebpf.store_value(DWORD, R7, RESUME_NS, 0),
+        ebpf.load(DWORD, R3, R7, GAP_NS),
+        ebpf.jump_if_value(EQUAL, R3, 0, "at any time"),
+        ebpf.move(R1, R8),
+        ebpf.shift_right(R1, LENGTH_BITS),
+        ebpf.move(R2, R0),
+        ebpf.shift_right(R2, DUE_SHIFT),
+        ebpf.subtract(R2, R1),
+        ebpf.shift_left(R2, LENGTH_BITS),  # the time in the header has lost its upper bits
+        ebpf.shift_right_signed(R2, 63),
+        ebpf.jump_if_value(NOT_EQUAL, R2, 0, "idle"),
         ebpf.load(DWORD, R1, R7, NEXT_NS),
         ebpf.jump_if(BELOW, R0, R1, "idle"),
         ebpf.add_value(R0, -CREDIT_NS),
         ebpf.jump_if(AT_LEAST, R1, R0, "on time"),
         ebpf.move(R1, R0),
         "on time",
-        ebpf.add(R1, R8),
+        ebpf.add(R1, R3),
         ebpf.store(DWORD, R7, NEXT_NS, R1),
+        "at any time",
+        *_load_slot(frames),
     ]
 
 
-def _copy_frame(frames: int, slot_bytes: int, slots: int) -> list[Instruction | str]:
-    """Copy the next frame into the page; leave its length in R8 and the offset of its slot in R9."""
-    frame_bytes = slot_bytes - LENGTH_BYTES
-    copies: list[Instruction | str] = []
-    for at in range(0, frame_bytes, 8):
-        if at == SHORT_BYTES:
-            copies.append(ebpf.jump_if_value(ebpf.AT_MOST, R8, SHORT_BYTES, "copied"))
-        copies += [ebpf.load(DWORD, R1, R2, at), ebpf.store(DWORD, R3, at, R1)]
+def _adjust_page(frames: int, frame_bytes: int) -> list[Instruction | str]:
+    """Give the page the length of the frame whose slot is at R2, and load that length into R8.
+
+    Leave the bounds of the page in R3 and R4, and the address of the frame in R2. A page begins each run with the
+    length that the owner of the ring gave to the call. Frames of that length cost least, because the kernel has nothing
+    to change for them.
+    """
     return [
-        ebpf.load(DWORD, R9, R7, OFFSET),
-        ebpf.jump_if_value(ebpf.AT_MOST, R9, (slots - 1) * slot_bytes, "in the ring"),
-        ebpf.set_value(R9, 0),
-        "in the ring",
-        ebpf.map_value(R2, frames),
-        ebpf.add(R2, R9),
-        ebpf.load(HALF, R8, R2, frame_bytes),
+        ebpf.mask(R8, (1 << LENGTH_BITS) - 1),
+        ebpf.jump_if_value(BELOW, R8, SHORTEST_FRAME, "invalid"),
+        ebpf.jump_if_value(ABOVE, R8, frame_bytes, "invalid"),
         ebpf.load(WORD, R3, R6, XDP_DATA),
         ebpf.load(WORD, R4, R6, XDP_DATA_END),
-        ebpf.move(R1, R3),
-        ebpf.add_value(R1, frame_bytes),
-        ebpf.jump_if(ABOVE, R1, R4, "invalid"),  # the verifier demands it; a page is always long enough
-        *copies,
+        ebpf.move(R5, R4),
+        ebpf.subtract(R5, R3),
+        ebpf.jump_if(EQUAL, R5, R8, "adjusted"),
+        ebpf.move(R1, R6),
+        ebpf.move(R2, R8),
+        ebpf.subtract(R2, R5),
+        ebpf.call(XDP_ADJUST_TAIL),
+        ebpf.jump_if_value(NOT_EQUAL, R0, 0, "invalid"),
+        *_load_slot(frames),
+        ebpf.load(WORD, R3, R6, XDP_DATA),
+        ebpf.load(WORD, R4, R6, XDP_DATA_END),
+        "adjusted",
+        ebpf.add_value(R2, HEADER_BYTES),
+    ]
+
+
+def _copy_frame(frame_bytes: int) -> list[Instruction | str]:
+    """Copy the frame at R2 into the page from R3 to R4; its length is in R8.
+
+    Frames of most probes are copied by words, of which the last one ends with the frame, whatever its length. A helper
+    function copies the others.
+    """
+    most = min(frame_bytes, MOST_BY_WORDS)
+    words: list[Instruction | str] = []
+    for at in range(0, FEWEST_BY_WORDS, 8):
+        words += _copy_word(at)
+    for at in range(FEWEST_BY_WORDS, most - 8, 8):
+        words += [ebpf.jump_if_value(AT_MOST, R8, at + 8, "last word"), *_check_page(R3, at + 8), *_copy_word(at)]
+    return [
+        ebpf.jump_if_value(BELOW, R8, FEWEST_BY_WORDS, "by the helper"),
+        ebpf.jump_if_value(ABOVE, R8, most, "by the helper"),
+        *_check_page(R3, FEWEST_BY_WORDS),
+        *words,
+        "last word",
+        ebpf.add_value(R8, -8),
+        ebpf.add(R2, R8),
+        ebpf.add(R3, R8),
+        *_check_page(R3, 8),
+        *_copy_word(0),
+        ebpf.jump("copied"),
+        "by the helper",
+        ebpf.move(R1, R6),
+        ebpf.move(R3, R2),
+        ebpf.set_value(R2, 0),
+        ebpf.move(R4, R8),
+        ebpf.call(XDP_STORE_BYTES),
+        ebpf.jump_if_value(NOT_EQUAL, R0, 0, "invalid"),
         "copied",
     ]
+
+
+def _copy_word(at: int) -> list[Instruction | str]:
+    """Copy the 8 bytes at `at` from the slot to the page."""
+    return [ebpf.load(DWORD, R1, R2, at), ebpf.store(DWORD, R3, at, R1)]
+
+
+def _check_page(register: int, size: int) -> list[Instruction | str]:
+    """Check that a page has `size` bytes from a register on, as the verifier demands before they are written."""
+    return [ebpf.move(R1, register), ebpf.add_value(R1, size), ebpf.jump_if(ABOVE, R1, R4, "invalid")]
 
 
 def sent_program(control: int) -> bytes:

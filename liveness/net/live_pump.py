@@ -52,23 +52,23 @@ def run_on_live_frames(program: int, page: "ctypes.Array[ctypes.c_char]", runs: 
 def cores_for_sending(allowed: AbstractSet[int], taken: AbstractSet[int]) -> AbstractSet[int]:
     """Return the cores for the process that sends; the owner of the ring is bound to those `taken` of the `allowed`.
 
-    Newer kernels (PREEMPT_LAZY) interrupt a call only at a tick of the clock. On one core, the owner waits for up to
-    4 ms whenever it has slept. The process therefore gets other cores, unless there is only one, which the receiver of
-    a scan needs more: then it shares the owner's.
+    It gets other cores than the owner, if there are two of them. A single one may be that of a receiver that needs it
+    more: then the scheduler chooses.
     """
     free = allowed - taken
-    return free if len(free) > 1 else taken
+    return free if len(free) > 1 else allowed
 
 
 class Pump:
     """Child process that sends the frames of a ring. It is started and stopped as often as needed."""
 
-    def __init__(self, program: int, frame_bytes: int, settled: Callable[[], int]) -> None:
-        """Prepare to run `program`, a descriptor, on pages of `frame_bytes` bytes and on the cores of this process.
+    def __init__(self, program: int, page_bytes: int, settled: Callable[[], int]) -> None:
+        """Prepare to run `program`, a descriptor, on pages of `page_bytes` bytes and on the cores of this process.
 
         `settled` returns how many frames of the ring have been sent or lost, in any process.
         """
-        self._page = ctypes.create_string_buffer(frame_bytes)
+        self.page_bytes = page_bytes
+        """Length of the pages from the next start on: a frame of this length costs least."""
         self._program = program
         self._settled = settled
         self._cores = frozenset(os.sched_getaffinity(0))
@@ -119,11 +119,11 @@ class Pump:
         die_with_parent(self._owner)  # after the drop, which cancels it
         if at_once:
             self._send_first()
-        before = -1
+        page, before = ctypes.create_string_buffer(self.page_bytes), -1
         while (now := self._settled()) != before:
             before = now
             try:
-                run_on_live_frames(self._program, self._page, RUNS)
+                run_on_live_frames(self._program, page, RUNS)
             except OSError as error:
                 if error.errno == errno.EINTR:  # it was stopped and continued
                     before = -1
@@ -133,13 +133,13 @@ class Pump:
 
     def _send_first(self) -> None:
         """Send the first frames by calls of one run, which the kernel begins at once, such as the frame of a trial."""
-        before = -1
+        page, before = ctypes.create_string_buffer(self.page_bytes), -1
         for _ in range(FIRST_FRAMES):
             if (now := self._settled()) == before:
                 time.sleep(FIRST_S)  # if this was all, the process is killed before it begins a long call
                 return
             before = now
             try:
-                run_on_live_frames(self._program, self._page, 1)
+                run_on_live_frames(self._program, page, 1)
             except OSError as error:
                 os._exit(min(error.errno or BEYOND_ERRNO, BEYOND_ERRNO))

@@ -193,11 +193,21 @@ class StallWatch:
         return now_s - self._since_s > STALL_S
 
 
-def pace(ring: TxRing, frames_per_s: float) -> None:
-    """Set the rate of a ring that sends by itself; the others send what is committed during the next kick."""
-    spread: Callable[[float], None] | None = getattr(ring, "pace", None)
-    if spread is not None:
-        spread(frames_per_s)
+def pace(ring: TxRing, frames_per_s: float, usual_bytes: int) -> float:
+    """Set the rate of a ring that sends by itself, most of whose frames are `usual_bytes` long; return its lead in s.
+
+    Such a ring sends each frame at its time (`spread`), and takes it that much earlier. The others send what is
+    committed during the next kick: their lead is 0.
+    """
+    set_rate: Callable[[float, int], float] | None = getattr(ring, "pace", None)
+    return 0.0 if set_rate is None else set_rate(frames_per_s, usual_bytes)
+
+
+def spread(ring: TxRing, first_s: float, end_s: float) -> None:
+    """Set when the frames of the next commit leave (time.monotonic), if the ring sends by itself."""
+    set_times: Callable[[float, float], None] | None = getattr(ring, "spread", None)
+    if set_times is not None:
+        set_times(first_s, end_s)
 
 
 def descriptors_of(ring: object) -> tuple[int, ...] | None:

@@ -26,17 +26,18 @@ from liveness.net.ring import STALL_S, RingSlots, StallWatch
 from liveness.net.sockets import interface_index, lost_interface
 from liveness.system import ebpf
 
-SLOTS: Final = 1 << 14
+SLOTS: Final = 1 << 15
 """Largest number of frames: two milliseconds at full speed, while the process that fills frames waits for its core."""
 SLOT_BYTES: Final = 128
+NS_PER_S: Final = 1_000_000_000
 LONGEST_FRAME: Final = 2048
 """The kernel puts a frame, its headroom and its own data into one page."""
 NAP_S: Final = 50e-6
 READY_S: Final = 2.0
 """Longest time to wait for the beginning of a call: some 25 ms are usual, and more on a busy machine."""
-LEAD_S: Final = 4e-3
-"""Time in which the frames leave that may wait while the next ones are filled: how long a kernel may keep the sender
-from its core, and the frames from leaving."""
+LEAD_S: Final = 8e-3
+"""How long before its time a frame is filled at most: two ticks of the clock, because a kernel may keep the process
+that fills from its core for one."""
 FEWEST_FRAMES: Final = 64
 CATCH_UP: Final = 2
 """Frames that are late leave at this multiple of the rate."""
@@ -68,8 +69,8 @@ class LiveTxRing:
             raise UnsupportedError(f"xdp_live: frames of {longest_frame} bytes: {LONGEST_FRAME} at most")
         self.interface = interface
         self._index = interface_index(interface)
-        slot_bytes = max(SLOT_BYTES, -(-(longest_frame + programs.LENGTH_BYTES) // 64) * 64)
-        frame_bytes = slot_bytes - programs.LENGTH_BYTES
+        slot_bytes = max(SLOT_BYTES, -(-(longest_frame + programs.HEADER_BYTES) // 64) * 64)
+        frame_bytes = slot_bytes - programs.HEADER_BYTES
         slots = SLOTS // multiple_of * multiple_of
         self._ring = RingSlots(slots)
         with contextlib.ExitStack() as opened:
@@ -82,9 +83,10 @@ class LiveTxRing:
             self._descriptors = opened.pop_all()
         self._control = np.frombuffer(self._control_memory, np.uint64, programs.CONTROL_BYTES // 8)
         ring = np.frombuffer(self._frame_memory, np.uint8, slots * slot_bytes).reshape(slots, slot_bytes)
-        self.frames: NDArray[np.uint8] = ring[:, :frame_bytes]
-        self._lengths = ring.view(np.uint16)[:, frame_bytes // 2]
+        self.frames: NDArray[np.uint8] = ring[:, programs.HEADER_BYTES :]
+        self._headers = ring.view(np.uint64)[:, 0]
         self._lead = 0  # unless a rate is set: a survey, which sets none, records which frames have left by when
+        self._span_s: tuple[float, float] | None = None
         self._before = (0, 0)  # completed and failed before `count_from_here`
         self._committed = 0
         self._stall = StallWatch()
@@ -151,17 +153,38 @@ class LiveTxRing:
         """Restart `completed` and `errors` at 0."""
         self._before = (self._sent(), self._failed())
 
-    def pace(self, frames_per_s: float) -> None:
-        """Spread the frames of a batch, so that they leave at no more than CATCH_UP times this rate.
+    def pace(self, frames_per_s: float, usual_bytes: int) -> float:
+        """Send frames at their time, but late ones at no more than CATCH_UP times this rate; return the lead in s.
 
-        If nothing is waiting, return when the process that sends is ready, so that the clock of the rate can start.
+        The lead is how long before its time a frame may be committed: see `spread`. It is 0 at rates beyond what the
+        kernel sends, at which frames leave at once. Frames of `usual_bytes` cost least. If nothing is waiting, return
+        when the process that sends is ready, so that the clock of the rate can start.
         """
         gap_ns = min(LONGEST_GAP_NS, int(1e9 / CATCH_UP / frames_per_s))
-        self._control[programs.GAP_NS // 8] = gap_ns if gap_ns >= SHORTEST_GAP_NS else 0
-        self._lead = int(min(self._ring.count // 2, max(FEWEST_FRAMES, frames_per_s * LEAD_S)))
+        paced = gap_ns >= SHORTEST_GAP_NS
+        self._control[programs.GAP_NS // 8] = gap_ns if paced else 0
+        most = self._ring.count // 2
+        self._lead = int(min(most, max(FEWEST_FRAMES, frames_per_s * LEAD_S)))
+        self._pump.page_bytes = usual_bytes
         self._reclaim()
         if not self._ring.pending:
             self._make_ready()
+        return min(LEAD_S, most / frames_per_s) if paced else 0.0
+
+    def spread(self, first_s: float, end_s: float) -> None:
+        """Have the frames of the next commit leave evenly from `first_s` to `end_s` (time.monotonic)."""
+        self._span_s = (first_s, end_s)
+
+    def _due(self, count: int) -> NDArray[np.uint64]:
+        """Return the times at which the next `count` frames are due, or one for all, as their headers have them."""
+        due_ns = np.array([time.monotonic_ns()])
+        if self._span_s is not None:
+            first_s, end_s = self._span_s
+            due_ns = np.int64(first_s * NS_PER_S) + np.linspace(
+                0, (end_s - first_s) * NS_PER_S, count, endpoint=False, dtype=np.int64
+            )
+            self._span_s = None
+        return (due_ns >> programs.DUE_SHIFT << programs.LENGTH_BITS).astype(np.uint64)
 
     def _make_ready(self) -> None:
         """Start the process that sends, and wait until the kernel has begun its long call."""
@@ -183,7 +206,7 @@ class LiveTxRing:
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
         """Hand over the first `count` reserved slots. Raises ValueError for a length that this ring cannot send."""
         run = self._ring.commit(count, lengths, programs.SHORTEST_FRAME, self.frames.shape[1])
-        self._lengths[run] = lengths[run]
+        self._headers[run] = self._due(count) | lengths[run]
         self._committed += count
         fence()  # frames and lengths must be visible before their number: another core reads them
         self._control[programs.COMMITTED // 8] = self._committed

@@ -3,7 +3,7 @@
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import click
 import numpy as np
@@ -21,11 +21,21 @@ from liveness.scan.send import sender
 from liveness.scan.shared import Shared
 from liveness.scan.shared_memory import shared_zeros
 from liveness.system.bpf import ACCEPT, RETURN, Instruction, assemble
+from scripts.benchmarks.far_clock import FarClock
 from scripts.benchmarks.network import in_private_network, link_of, make_veth, steer_receiving, two_cores
 from scripts.benchmarks.output import as_json_option, print_json, print_table
 from scripts.benchmarks.plans import kit_for, one_block, plan_over
 
 R = TypeVar("R")
+
+
+class Arrivals(Protocol):
+    """Times at which packets arrive at the far end."""
+
+    def end(self) -> tuple[NDArray[np.int64], int]:
+        """Return the times in ns and the number of packets without one, when all packets have come."""
+        ...
+
 
 RATES: Final = "10pps,100pps,1kpps,10kpps,100kpps,1Mpps"
 RING_MIB: Final = 128
@@ -143,8 +153,7 @@ def measure_rate(rate_pps: int, seconds: int, transport: str) -> Pace:
     sender.warm_up(plan, constants)
     read_times(pack_block([(0, b"")]), np.zeros(1, np.int64), 0)
     shared = Shared(plan)
-    done, captured, times = (shared_zeros((size,), np.int64) for size in (1, 1, count))
-    capture_ring = PacketRxRing("far", assemble([Instruction(RETURN, ACCEPT)]), RING_MIB)
+    arrivals: Arrivals = FarClock("far", count) if transport == XDP_LIVE else Capture("far", count, receiving)
     (tx_ring,) = open_transport("veth", 1, int(constants.lengths.max()), 1, transport, "auto").rings
 
     def send() -> float:
@@ -152,20 +161,35 @@ def measure_rate(rate_pps: int, seconds: int, transport: str) -> Pace:
         sender.Sender(plan, constants, tx_ring, shared, 0).run()
         return (time.process_time() - cpu_s) / (time.monotonic() - began)
 
-    def capture() -> int:
-        while (block := capture_ring.blocks(QUIET_S)) is not None or not done[0]:
-            if block is not None:
-                captured[0] = read_times(block, times, int(captured[0]))
-                capture_ring.release()
-        return capture_ring.statistics().drops
-
-    capturing, sending_child = Child("capture", capture, receiving), Child("sender", send, sending)
+    sending_child = Child("sender", send, sending)
     tx_ring.close()
-    capture_ring.close()
     cpu = _result(sending_child)
-    done[0] = 1
-    lost = _result(capturing)
-    return judge(rate_pps, shared, times[: captured[0]], lost, cpu)
+    times_ns, lost = arrivals.end()
+    return judge(rate_pps, shared, times_ns, lost, cpu)
+
+
+class Capture:
+    """Times of the first `most` packets that an interface receives, by a process that captures them on a core."""
+
+    def __init__(self, interface: str, most: int, core: int) -> None:
+        self._done, self._captured, self._times = (shared_zeros((size,), np.int64) for size in (1, 1, most))
+        self._ring = PacketRxRing(interface, assemble([Instruction(RETURN, ACCEPT)]), RING_MIB)
+        self._child = Child("capture", self._read, core)
+        self._ring.close()
+
+    def _read(self) -> int:
+        """Read packets until the sender has ended and none has come for a while; return how many were lost."""
+        while (block := self._ring.blocks(QUIET_S)) is not None or not self._done[0]:
+            if block is not None:
+                self._captured[0] = read_times(block, self._times, int(self._captured[0]))
+                self._ring.release()
+        return self._ring.statistics().drops
+
+    def end(self) -> tuple[NDArray[np.int64], int]:
+        """Return the times in ns and the number of packets that the capture lost, when all packets have come."""
+        self._done[0] = 1
+        lost = _result(self._child)
+        return self._times[: self._captured[0]], lost
 
 
 @kernel

@@ -251,9 +251,9 @@ def test_the_process_that_sends_has_no_privileges_and_dies_with_the_owner_of_the
 
 @pytest.mark.parametrize(
     ("allowed", "taken", "expected"),
-    [({0, 1, 2}, {1}, {0, 2}), ({0, 1}, {0}, {0}), ({0, 1}, {0, 1}, {0, 1}), ({5}, {5}, {5})],
+    [({0, 1, 2}, {1}, {0, 2}), ({0, 1}, {0}, {0, 1}), ({0, 1}, {0, 1}, {0, 1}), ({5}, {5}, {5})],
 )
-def test_the_process_that_sends_has_other_cores_if_the_receiver_does_not_need_them(
+def test_the_process_that_sends_has_other_cores_than_the_owner_if_there_are_two(
     allowed: set[int], taken: set[int], expected: set[int]
 ) -> None:
     assert live_pump.cores_for_sending(allowed, taken) == expected
@@ -296,13 +296,13 @@ def test_a_ring_that_knows_its_rate_is_ready_to_send(monkeypatch: pytest.MonkeyP
     """The long call of the kernel has begun, so that the first frames leave at their rate."""
     monkeypatch.setattr(live_pump, "FIRST_S", 2 * PATIENCE_S)  # before the long call, if frames were sent one by one
     with joined() as (tx, rx, _):
-        tx.pace(1000)
+        tx.pace(1000, 60)
         assert tx._field(IDLE) == 1
         pid = tx._pump._pid
         sent = commit_frames(tx, 5)
         await_true(lambda: tx.kick() and tx.completed == 5)
         assert tx._pump._pid == pid
-        tx.pace(2000)  # another rate needs no other process
+        tx.pace(2000, 60)  # another rate needs no other process
         assert tx._pump._pid == pid
         assert arrived(rx, 5) == sent
 
@@ -323,12 +323,57 @@ def test_a_ring_without_a_rate_has_frames_waiting_until_each_of_them_has_left() 
 def test_frames_are_no_closer_together_than_the_pace_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tx_live, "LONGEST_GAP_NS", 10**9)
     with joined() as (tx, _, _):
-        tx.pace(25)  # at most a frame each 20 ms
+        tx.pace(25, 60)  # at most a frame each 20 ms
         began_ns = time.monotonic_ns()
         commit_frames(tx, 60)
         await_true(lambda: tx.kick() and tx.completed == 60)
         assert time.monotonic_ns() - began_ns >= 59 * 20 * 10**6 - CREDIT_NS
         assert tx.errors == 0
+
+
+@in_network_of_root
+def test_no_frame_leaves_before_its_time_and_all_of_them_leave() -> None:
+    with joined() as (tx, rx, _):
+        count, step_s = 40, 0.01
+        assert tx.pace(1000, 60) == tx_live.LEAD_S
+        first_s = time.monotonic() + 0.1
+        tx.spread(first_s, first_s + count * step_s)
+        sent = commit_frames(tx, count)
+        left = 0
+        while left < count:
+            tx.kick()
+            left, now_s = tx.completed, time.monotonic()
+            assert left <= max(0, (now_s - first_s) / step_s + 1)
+            assert now_s < first_s + PATIENCE_S
+        more = commit_frames(tx, 10, number=count)  # the times were those of one commit
+        assert tx.flush(PATIENCE_S) == 0
+        assert arrived(rx, count + 10) == sent + more
+
+
+@in_network_of_root
+def test_frames_leave_at_any_time_at_rates_beyond_what_the_kernel_sends() -> None:
+    with joined() as (tx, rx, _):
+        assert tx.pace(1e9, 60) == 0
+        tx.spread(time.monotonic() + 10 * PATIENCE_S, time.monotonic() + 20 * PATIENCE_S)
+        sent = commit_frames(tx, 10)
+        assert tx.flush(PATIENCE_S) == 0
+        assert arrived(rx, 10) == sent
+
+
+@pytest.mark.parametrize("page_bytes", [20, 60, 90, 120, 400, 1500])
+@in_network_of_root
+def test_frames_of_all_lengths_leave_whatever_is_usual(page_bytes: int) -> None:
+    with joined(1500) as (tx, rx, _):
+        tx.pace(1e9, page_bytes)
+        lengths = np.resize(np.r_[14:140, 300, 1499, 1500].astype(np.uint16), len(tx.frames))
+        total = 129
+        first, count = tx.reserve(total)
+        assert count == total
+        sent = write_frames(tx, first, count, 0, lengths)
+        tx.commit(count, lengths)
+        assert tx.flush(PATIENCE_S) == 0
+        assert (tx.completed, tx.errors) == (total, 0)
+        assert arrived(rx, total) == sent
 
 
 @in_network_of_root
@@ -379,7 +424,7 @@ def test_a_kernel_that_refuses_the_process_without_privileges_is_named(monkeypat
             open_transport("v0", 1, 120, 1, XDP_LIVE, "auto")
         tx = LiveTxRing("v0", 120)
         with pytest.raises(UnsupportedError, match=r"Linux 5\.19"):
-            tx.pace(1000)
+            tx.pace(1000, 60)
         tx.close()
 
 

@@ -1,7 +1,8 @@
 """Pacing on a clock of our own: exact over a second, no burst above a millisecond, stalls caught up or given up."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise, repeat
 
 import pytest
 from hypothesis import given
@@ -132,6 +133,71 @@ def test_below_a_packet_a_second_every_packet_leaves_at_its_time(rate_pps: float
     for number, at_s in enumerate(sent):
         assert number / rate_pps - 1e-6 <= at_s <= number / rate_pps + LONGEST_SLEEP_S
     assert pacer.given_up_s == 0
+
+
+def put_ahead(
+    pacer: Pacer, clock: Clock, until_s: float, waits_s: Iterator[float], due: int = 0
+) -> tuple[list[tuple[float, float]], int]:
+    """Run a sender whose ring takes frames early, whose sleeps end late by the given times.
+
+    Return pairs of when a burst was put into the ring and when it leaves, and when the next unit is due.
+    """
+    bursts = []
+    while clock.now_s < until_s:
+        allowed = pacer.until(due)
+        if allowed >= due:
+            bursts.append((clock.now_s, pacer.leaves_s(due)))
+            due = allowed + 1
+        wait_s = pacer.wait_s(due)
+        clock.now_s += wait_s + (next(waits_s) if wait_s else 0.0)
+    return bursts, due
+
+
+@given(st.integers(1000, 5_000_000), st.floats(0.004, 0.02), st.lists(st.floats(0, 0.6), min_size=1, max_size=20))
+def test_frames_leave_at_their_time_although_the_sender_waits_for_its_core(
+    rate_pps: int, lead_s: float, late: list[float]
+) -> None:
+    """It waits for up to 60 % of the lead, of which a sleep may take a quarter."""
+    clock = Clock()
+    pacer = Pacer(rate_pps * LANES, clock, lead_s=lead_s)
+    started_s = clock.now_s
+    bursts, due = put_ahead(pacer, clock, 100.5, cycle(share * lead_s for share in late))
+    assert pacer.given_up_s == 0
+    assert all(0 <= leaves_s - put_s <= lead_s + 1e-9 for put_s, leaves_s in bursts)
+    leaving = [leaves_s for _, leaves_s in bursts]
+    assert leaving[0] == started_s
+    longest_s = BURST_S + 1 / (rate_pps * LANES) + 1e-9
+    assert all(after - before <= longest_s for before, after in pairwise(leaving)), "bursts of a millisecond"
+    assert pacer.leaves_s(due) - started_s == pytest.approx(due / (rate_pps * LANES), abs=1e-9), "nothing was late"
+    assert due >= 0.5 * rate_pps * LANES
+
+
+def test_a_sender_that_works_ahead_catches_up_and_gives_up_like_others() -> None:
+    clock = Clock()
+    pacer = Pacer(10_000.0 * LANES, clock, lead_s=0.008)
+    _, due = put_ahead(pacer, clock, 100.5, repeat(0.0))
+    clock.now_s += 0.1  # caught up
+    second, due = put_ahead(pacer, clock, 101.0, repeat(0.0), due)
+    assert due == pytest.approx((clock.now_s - 100.0 + 0.008) * 10_000 * LANES, rel=0.01)
+    assert pacer.given_up_s == 0
+    late = [put_s for put_s, leaves_s in second if leaves_s == put_s]
+    assert min(after - before for before, after in pairwise(late)) >= 0.99 * BURST_S / 2
+    clock.now_s += 60
+    put_ahead(pacer, clock, 161.5, repeat(0.0), due)
+    assert pacer.given_up_s == pytest.approx(60, abs=0.01)
+
+
+def test_another_rate_begins_after_the_frames_that_the_ring_has() -> None:
+    clock = Clock()
+    pacer = Pacer(10_000.0, clock, lead_s=0.008)
+    _, due = put_ahead(pacer, clock, 100.5, repeat(0.0))
+    next_s = pacer.leaves_s(due)
+    assert next_s > clock.now_s + 0.001
+    pacer.change(20_000.0, due, 0.004)
+    assert pacer.leaves_s(due) == pytest.approx(min(next_s, clock.now_s + 0.004))
+    clock.now_s += 5  # a pause of the ring
+    pacer.change(20_000.0, due)
+    assert pacer.leaves_s(due) == clock.now_s
 
 
 @given(st.lists(st.tuples(st.integers(1, 1536), st.floats(1e-6, 0.05)), max_size=60), st.integers(1, 2000))

@@ -3,6 +3,9 @@
 A sender keeps its rate over every second. After a short stall it catches up at twice the rate, in bursts of one
 millisecond at the rate. After a long stall it skips the missed time. Catching up never brings two probes to one address
 closer together than `probe_spacing`.
+
+A ring that sends each frame at its time takes frames ahead of it. The sender then works in the future: all times here
+are those at which frames leave.
 """
 
 import time
@@ -40,6 +43,8 @@ class Pacer:
     clock: Callable[[], float] = time.monotonic
     give_up_s: float = GIVE_UP_S
     """The sender does not catch up after a longer stall. This bounds the packets that one second may have in excess."""
+    lead_s: float = 0.0
+    """How long before its time the ring takes a frame, 0 if frames leave when the ring gets them."""
     started_s: float = field(init=False)
     given_up_s: float = 0.0
     """Total time that was skipped because the sender could not keep up."""
@@ -54,38 +59,51 @@ class Pacer:
         """Return the virtual time up to which frames may be sent now; `reached` is when the next frame is due."""
         if reached < self._limit:
             return int(self._limit)  # the current burst is not finished
-        now_s = self.clock()
+        now_s = self.clock() + self.lead_s
         if now_s < self._resume_s:  # between two bursts of catching up: nothing may leave
             return reached - 1
         allowed = (now_s - self.started_s) * self.units_per_s
-        late_s = (allowed - reached) / self.units_per_s
+        late_s = (allowed - reached) / self.units_per_s - self.lead_s  # of what the ring does not have yet
         if late_s > self.give_up_s:  # skip all but one burst of the missed time
             self.started_s += late_s - BURST_S
             self.given_up_s += late_s - BURST_S
             late_s = BURST_S
             allowed = reached + BURST_S * self.units_per_s
-        if late_s > BURST_S:  # catch up at twice the rate: one burst, and the next after half its time
+        if late_s > BURST_S - self.lead_s:
             allowed = reached + max(0.0, BURST_S * self.units_per_s - 1)  # the frame due at `reached` counts as well
-            self._resume_s = now_s + BURST_S / 2
+            if late_s > BURST_S:  # catch up at twice the rate: one burst, and the next after half its time
+                self._resume_s = now_s + BURST_S / 2
         self._limit = allowed
         return int(allowed)
 
-    def change(self, units_per_s: float, reached: int) -> None:
-        """Continue at another rate from now on; `reached` is the virtual time at which the next frame is due."""
+    def leaves_s(self, due: int) -> float:
+        """Return when a frame leaves that is put into the ring now; `due` is its virtual time."""
+        now_s = self.clock()
+        return max(now_s, self.started_s + due / self.units_per_s) if self.lead_s else now_s
+
+    def change(self, units_per_s: float, reached: int, lead_s: float | None = None) -> None:
+        """Continue at another rate, and with another lead of the ring if it has changed.
+
+        `reached` is the virtual time at which the next frame is due. It leaves after those that the ring has.
+        """
+        self.lead_s = self.lead_s if lead_s is None else lead_s
+        next_s = min(self.leaves_s(reached), self.clock() + self.lead_s)
         self.units_per_s = units_per_s
-        self.started_s = self.clock() - reached / units_per_s
+        self.started_s = next_s - reached / units_per_s
         self._limit = 0.0
 
     def wait_s(self, due: int) -> float:
-        """Return the time in seconds to sleep until the next frame is due, 0 if it is late already.
+        """Return the time in seconds to sleep until the ring takes the next frame, 0 if that is late already.
 
-        `due` is the virtual time of that frame. The sleep is between LOOK_EVERY_S and LONGEST_SLEEP_S.
+        `due` is the virtual time of that frame. The sleep is between LOOK_EVERY_S, or a quarter of a longer lead, and
+        LONGEST_SLEEP_S.
         """
-        now_s = self.clock()
+        now_s = self.clock() + self.lead_s
         if now_s < self._resume_s:
             return self._resume_s - now_s
         left_s = self.started_s + due / self.units_per_s - now_s
-        return min(max(left_s, LOOK_EVERY_S), LONGEST_SLEEP_S) if left_s > -LOOK_EVERY_S else 0.0
+        shortest_s = max(LOOK_EVERY_S, self.lead_s / 4)
+        return min(max(left_s, shortest_s), LONGEST_SLEEP_S) if left_s > -LOOK_EVERY_S else 0.0
 
 
 @dataclass(slots=True)
@@ -119,6 +137,7 @@ class SpacingGuard:
     tick: int
     """The probes of all ticks before this one left at least a spacing ago."""
     clock: Callable[[], float] = time.monotonic
+    """When a frame leaves that is put into the ring now."""
     _passed: deque[tuple[float, int]] = field(default_factory=deque, init=False)
     """Pairs of a time and the tick before which all probes had left by then, oldest first."""
     _apart_s: float = field(init=False)

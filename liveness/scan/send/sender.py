@@ -22,6 +22,7 @@ from liveness.scan.send.transmitter import POLL_S, Transmitter, warm_up_fill
 from liveness.scan.shared import ENDED, Shared
 from liveness.space.intervals import ADDRESS_SPACE, Intervals
 
+NS_PER_S: Final = 1_000_000_000
 SKIPPED_AT_ONCE: Final = 1 << 16
 """Number of targets that are drawn at once while a walk is skipped to its position."""
 
@@ -172,10 +173,10 @@ class Sender:
         transmitter.load(queue, self._due, shared.repaired[self.index] if again else shared.sent[self.index])
         rate_pps = shared.pace_pps() * pace
         units = walk.units / self.plan.senders  # virtual time that passes per packet of one probe, over all senders
-        transmitter.pace(rate_pps)  # before the clock starts, because it may take a moment
-        pacer = Pacer(rate_pps * units, give_up_s=self.plan.catch_up_s)
+        lead_s = transmitter.pace(rate_pps)  # before the clock starts, because it may take a moment
+        pacer = Pacer(rate_pps * units, give_up_s=self.plan.catch_up_s, lead_s=lead_s)
         given_up_s = float(shared.given_up_s[self.index])
-        guard = SpacingGuard(self.plan.config.probe_spacing_s, walk.tick)
+        guard = SpacingGuard(self.plan.config.probe_spacing_s, walk.tick, lambda: pacer.leaves_s(walk.due))
         if stretch is None:
             self._first_tick = walk.tick  # earlier ticks were sent in another session
         self._report_position(walk, stretch)
@@ -191,8 +192,7 @@ class Sender:
             wanted = shared.pace_pps() * pace
             if wanted != rate_pps and self._take_rate(walk, wanted, again=again):
                 rate_pps = wanted
-                transmitter.pace(rate_pps)
-                pacer.change(rate_pps * units, walk.due)
+                pacer.change(rate_pps * units, walk.due, transmitter.pace(rate_pps))
             transmitter.redirect()
             first, free = transmitter.reserve(self.batch.frames)
             if free == 0:
@@ -204,7 +204,7 @@ class Sender:
             spaced = walk.due_before(guard.limit(spacing)) if spacing else UNKNOWN
             if pacer.given_up_s:
                 shared.given_up_s[self.index] = given_up_s + pacer.given_up_s
-            drawn = self._fill_and_send(walk, first, free, min(until, spaced), again=again)
+            drawn = self._fill_and_send(walk, pacer, first, free, min(until, spaced), again=again)
             guard.passed(walk.done)
             transmitter.record()
             if drawn < free and not walk.finished:
@@ -219,20 +219,24 @@ class Sender:
             self._report_position(walk)
         return taken
 
-    def _fill_and_send(self, walk: Walk, first: int, free: int, until: int, *, again: bool) -> int:
+    def _fill_and_send(self, walk: Walk, pacer: Pacer, first: int, free: int, until: int, *, again: bool) -> int:
         """Send the probes due by `until`, up to `free` frames from the slot `first` on; return the number due.
 
         The frames share one send time, so nothing else is done until the kernel has taken all of them. With `again`,
         the walk is a repair, and its tick is no position for a later session to resume from.
         """
         began_s = time.monotonic()
-        drawn = walk.draw(self._due, free, until, time.monotonic_ns())
-        filled = self.transmitter.fill(first)
+        first_s = pacer.leaves_s(walk.due)
+        drawn = walk.draw(self._due, free, until, int(first_s * NS_PER_S))
+        ahead_ns = int((first_s - began_s) * NS_PER_S)
+        if pacer.lead_s:
+            self.transmitter.spread(first_s, pacer.leaves_s(walk.due))
+        filled = self.transmitter.fill(first, ahead_ns)
         if filled:
             if not again:
                 self.shared.positions.publish_tick(self.index, walk.tick)
             self.shared.activities.tick(self.index, walk.tick)
-            began_ns = 0 if self._beginning is None else time.time_ns()
+            began_ns = 0 if self._beginning is None else time.time_ns() + ahead_ns
             self.transmitter.send_off()
             if not self.transmitter.stalled:
                 self.batch.took(filled, time.monotonic() - began_s)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import InterfaceDownError, LivenessError
 from liveness.kernel import compiled_for
-from liveness.net.ring import TxRing, pace
+from liveness.net.ring import TxRing, pace, spread
 from liveness.order.due import Due, empty_due
 from liveness.probes.hops import redirect
 from liveness.probes.run_constants import RunConstants, with_hops
@@ -60,9 +60,17 @@ class Transmitter:
             self._attempt(lambda: self.ring.wait(POLL_S))
         return first, free
 
-    def pace(self, rate_pps: float) -> None:
-        """Set the rate of one probe, over all senders, at which frames are committed from now on."""
-        pace(self.ring, rate_pps * self._share)
+    def pace(self, rate_pps: float) -> float:
+        """Set the rate of one probe, over all senders, at which frames leave from now on; return the ring's lead in s.
+
+        Most frames are as long as those of most probes.
+        """
+        usual_bytes = int(np.bincount(self._constants.lengths).argmax())
+        return pace(self.ring, rate_pps * self._share, usual_bytes)
+
+    def spread(self, first_s: float, end_s: float) -> None:
+        """Set when the frames that are filled next leave: see `liveness.net.ring.spread`."""
+        spread(self.ring, first_s, end_s)
 
     def load(self, queue: TargetQueue, due: Due, counts: NDArray[np.int64]) -> None:
         """Set the queue and the batch from which `fill` fills frames, and the counts, (probes, attempts)."""
@@ -72,15 +80,18 @@ class Transmitter:
             fill_due, due, queue, self._constants, self.slots, 0, 0, self._shared.answered, counts
         )
 
-    def fill(self, first_slot: int) -> int:
-        """Fill the frames of all due probes and commit them to the ring; return the number of frames filled."""
+    def fill(self, first_slot: int, ahead_ns: int = 0) -> int:
+        """Fill the frames of all due probes and commit them to the ring; return the number of frames filled.
+
+        The first of them leaves `ahead_ns` from now.
+        """
         filled = self._fill(
             self._due,
             self.queue,
             self._constants,
             self.slots,
             first_slot,
-            time.time_ns(),
+            time.time_ns() + ahead_ns,
             self._shared.answered,
             self.counts,
         )
