@@ -23,8 +23,8 @@ from liveness.system.privileges import drop_privileges
 BPF_F_TEST_XDP_LIVE_FRAMES: Final = 1 << 1
 BATCH: Final = 64
 """Runs of the program that end with one handover to the driver."""
-RUNS: Final = 1 << 27
-"""Runs of one call. Without frames it lasts five seconds or more, and then the process ends."""
+RUNS: Final = (1 << 32) - 1
+"""Runs of one call, as many as the kernel allows: they last a minute or more, also without frames."""
 FIRST_FRAMES: Final = 256
 """Largest number of frames that are sent one by one, in some 10 us each, before the first long call."""
 FIRST_S: Final = 0.001

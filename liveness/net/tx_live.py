@@ -240,6 +240,7 @@ class LiveTxRing:
         except OSError:
             state = errno.ENODEV
         if state:
+            self._stop()
             raise lost_interface(self.interface, OSError(state, os.strerror(state)), self._index)
         if hold:
             self._control[programs.HOLD // 8] = 0

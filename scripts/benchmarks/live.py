@@ -12,12 +12,11 @@ import click
 
 from liveness.errors import UnsupportedError
 from liveness.net.links import find_link
-from liveness.net.live_programs import REDIRECT_MAP
+from liveness.net.live_programs import REDIRECT_MAP, XDP_DROP
 from liveness.net.live_pump import RUNS, run_on_live_frames
 from liveness.net.sockets import interface_index
 from liveness.net.tx_live import LiveTxRing
 from liveness.net.tx_xdp import XdpTxRing
-from liveness.net.xdp_program import BPF_XDP, XDP_FLAGS_DRV_MODE
 from liveness.scan.process import Child
 from liveness.scan.send import sender
 from liveness.scan.shared import Shared
@@ -25,12 +24,12 @@ from liveness.system import ebpf
 from liveness.system.child import run_in_child
 from scripts.benchmarks import contestants
 from scripts.benchmarks.contest import Contestant, rounds_of
+from scripts.benchmarks.far_clock import attach
 from scripts.benchmarks.network import GATEWAY, arrived, in_private_network, link_of, make_veth, two_cores
 from scripts.benchmarks.output import as_json_option, print_facts, print_json, print_table
 from scripts.benchmarks.plans import BEYOND_REACH, kit_for, one_block, plan_over
 from scripts.benchmarks.tx import fastest_zmap, ratios
 
-XDP_DROP: Final = 1
 SETTLE_S: Final = 10.0
 """Time in which the last frames of a run have arrived at the latest."""
 
@@ -103,9 +102,7 @@ def _dropped_at_once(contestant: Contestant) -> Contestant:
 
 def drop_at(interface: str) -> int:
     """Drop what an interface receives until this process ends, and return the descriptor that keeps it so."""
-    program = ebpf.load_program(ebpf.XDP, ebpf.assemble([ebpf.set_value(ebpf.R0, XDP_DROP), ebpf.end()]))
-    attributes = struct.pack("4I", program, interface_index(interface), BPF_XDP, XDP_FLAGS_DRV_MODE)
-    return ebpf.bpf(ebpf.BPF_LINK_CREATE, attributes)
+    return attach(interface, ebpf.assemble([ebpf.set_value(ebpf.R0, XDP_DROP), ebpf.end()]))
 
 
 def send_constant_frames(interface: str) -> None:

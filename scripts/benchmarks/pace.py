@@ -102,6 +102,7 @@ class Pace:
 def command(rates: str, seconds: int, transport: str, as_json: bool) -> None:
     """How exactly and smoothly one sender keeps to a rate, by when its frames arrive at the far end of a veth pair.
 
+    The far end captures the frames. Live frames an XDP program drops there, after it has taken the time.
     A burst is a run of frames without a pause of 0.1 ms, told as time at the rate. At rates that a sender hardly
     reaches it makes no pauses; ahead tells then whether it sends evenly.
     """

@@ -18,7 +18,7 @@ from pyroute2 import IPRoute
 from liveness.errors import InterfaceDownError, InterfaceGoneError, UnsupportedError, UsageError
 from liveness.net import live_programs, live_pump, tx_live
 from liveness.net.links import switch_gro_on
-from liveness.net.live_programs import CREDIT_NS, HOLD, IDLE
+from liveness.net.live_programs import CREDIT_NS, DUE_SHIFT, HOLD, IDLE, LENGTH_BITS
 from liveness.net.live_pump import BATCH
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import XDP_LIVE, open_transport, try_ways, ways_for
@@ -332,22 +332,35 @@ def test_frames_are_no_closer_together_than_the_pace_allows(monkeypatch: pytest.
 
 
 @in_network_of_root
-def test_no_frame_leaves_before_its_time_and_all_of_them_leave() -> None:
+def test_no_frame_leaves_before_its_time() -> None:
+    """Half of the frames are late, the others are due in steps of 20 s."""
     with joined() as (tx, rx, _):
-        count, step_s = 40, 0.01
+        count, step_s = 40, 20.0
         assert tx.pace(1000, 60) == tx_live.LEAD_S
-        first_s = time.monotonic() + 0.1
+        first_s = time.monotonic() - 20 * step_s
         tx.spread(first_s, first_s + count * step_s)
         sent = commit_frames(tx, count)
-        left = 0
-        while left < count:
-            tx.kick()
-            left, now_s = tx.completed, time.monotonic()
-            assert left <= max(0, (now_s - first_s) / step_s + 1)
-            assert now_s < first_s + PATIENCE_S
-        more = commit_frames(tx, 10, number=count)  # the times were those of one commit
+        await_true(lambda: tx.kick() and tx.completed >= 20)
+        tx._control[IDLE // 8] = 0
+        await_true(lambda: tx._field(IDLE) == 1)  # the program has found nothing that is due
+        assert 20 <= tx.completed <= (time.monotonic() - first_s) / step_s + 1
+        tx._headers[:count] = tx._due(1) | np.uint64(60)
         assert tx.flush(PATIENCE_S) == 0
-        assert arrived(rx, count + 10) == sent + more
+        assert arrived(rx, count) == sent
+
+
+@in_network_of_root
+def test_the_times_of_a_commit_are_not_those_of_the_next_one() -> None:
+    with joined() as (tx, rx, _):
+        tx.pace(1000, 60)
+        tx.spread(time.monotonic() - 2, time.monotonic() - 1)
+        sent = commit_frames(tx, 3)
+        early = int(tx._headers[2])
+        sent += commit_frames(tx, 3, number=3)
+        assert tx._headers[3] == tx._headers[5]
+        assert int(tx._headers[3]) - early > int(1e9) >> DUE_SHIFT << LENGTH_BITS
+        assert tx.flush(PATIENCE_S) == 0
+        assert arrived(rx, 6) == sent
 
 
 @in_network_of_root
