@@ -134,7 +134,8 @@ class Guest:
             words += ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,multidevs=remap{flag}"]
         for number, mac in enumerate(MACS):
             words += ["-netdev", f"hubport,hubid=0,id=end{number}"]
-            words += ["-device", f"{CARDS[self.driver]},netdev=end{number},mac={mac}"]
+            words += ["-device", f"pcie-root-port,id=slot{number},chassis={number + 1}"]  # igb fills a bus of its own
+            words += ["-device", f"{CARDS[self.driver]},bus=slot{number},netdev=end{number},mac={mac}"]
         return words
 
     def _image(self) -> Path:
