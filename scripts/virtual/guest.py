@@ -41,6 +41,7 @@ MODULES: Final = (
 GENERIC_CODE: Final = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 """Environment with which kernels are compiled for any x86-64, so that what this machine has compiled runs in the guest,
 where compiling takes many minutes if QEMU emulates the processor."""
+LONGEST_RUN_S: Final = 3600.0
 MEMORY_MIB: Final = 3072
 SHARE: Final = "/mnt/share"
 INIT: Final = """#!/bin/busybox sh
@@ -98,9 +99,13 @@ class Guest:
             (share / "job").write_text("\n".join(lines) + "\n")
             first = share / "initramfs"
             first.write_bytes(self._initramfs())
-            subprocess.run(self._qemu(share, first, caches), env=self._environment(), check=True)
             try:
+                subprocess.run(
+                    self._qemu(share, first, caches), env=self._environment(), check=True, timeout=LONGEST_RUN_S
+                )
                 return int((share / "exit").read_text())
+            except subprocess.TimeoutExpired as error:
+                raise GuestError(f"the virtual machine still ran after {LONGEST_RUN_S / 60:.0f} minutes") from error
             except (FileNotFoundError, ValueError) as error:
                 raise GuestError("the virtual machine ended before its command did") from error
 

@@ -12,7 +12,7 @@ from pyroute2 import IPRoute
 
 from liveness.lab import shell
 from liveness.lab.hosts.wiring import SCANNER_INTERFACE, SCANNER_PREFIX_LENGTH, scanner_link
-from liveness.lab.kernel_settings import Space, finish_checksums
+from liveness.lab.kernel_settings import Space
 from liveness.lab.model.responder import network
 from liveness.system.child import libc
 from liveness.system.namespace import CLONE_NEWNET, bring_loopback_up
@@ -35,7 +35,7 @@ def fetch(mac: str, name: str) -> None:
     move_to(mac, net_ns_fd=here)
     assert libc.setns(here, CLONE_NEWNET) == 0
     os.close(here)
-    finish_checksums(set_up(mac, name))
+    set_up(mac, name)
 
 
 def join(number: int, scanner: Space) -> None:

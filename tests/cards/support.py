@@ -40,8 +40,8 @@ def await_cards() -> None:
         time.sleep(POLL_S)
 
 
-def set_up(mac: str, name: str, address: str | None = None) -> str:
-    """Name a card, give it an address, set it up, and wait for its carrier; return the name."""
+def set_up(mac: str, name: str, address: str | None = None) -> None:
+    """Name a card, give it an address, set it up, and wait for its carrier."""
     with IPRoute() as netlink:
         index = netlink.link_lookup(ifname=names()[mac])[0]
         netlink.link("set", index=index, state="down")
@@ -52,7 +52,6 @@ def set_up(mac: str, name: str, address: str | None = None) -> str:
         netlink.link("set", index=index, state="up")
     ip("link", "set", name, "promisc", "on")  # frames of tests are addressed to MAC addresses that no card has
     await_carrier(name)
-    return name
 
 
 def await_carrier(name: str) -> None:
