@@ -9,25 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from liveness.scan.talk.conversations import (
+from liveness.scan.talk.actions import (
     ACTION,
     ACTION_WIDTH,
     ASK,
     ASK_AGAIN,
-    FINISHED,
     RESET_HEARD,
     RESET_IT,
     RESET_UNHEARD,
-    SWEPT,
     TARGET,
-    WAYS,
-    WRITTEN,
-    conversations,
-    empty_verdicts,
-    take_events,
-    take_time,
-    take_withdrawn,
 )
+from liveness.scan.talk.conversations import take_events
+from liveness.scan.talk.due import empty_verdicts, take_time, take_withdrawn
+from liveness.scan.talk.memory import FINISHED, SWEPT, WAYS, WRITTEN, conversations
 from liveness.scan.talk.shared import (
     ACKNOWLEDGED,
     COUNTS,

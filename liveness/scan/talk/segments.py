@@ -16,7 +16,7 @@ from liveness.probes.probe import Probe
 from liveness.probes.run_constants import NO_APPLICATION, RunConstants
 from liveness.probes.tcp import request_length
 from liveness.probes.template import IP_AT, TRANSPORT_AT, hash_of
-from liveness.scan.talk.conversations import (
+from liveness.scan.talk.actions import (
     ACKNOWLEDGMENT,
     ACTION,
     ASK,

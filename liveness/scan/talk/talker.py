@@ -14,18 +14,10 @@ from liveness.probes.hops import MAC_WORDS, Hops, redirect
 from liveness.probes.run_constants import RunConstants, with_hops
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
-from liveness.scan.talk.conversations import (
-    ACTION_WIDTH,
-    FINISHED,
-    SWEPT,
-    WRITTEN,
-    Conversations,
-    conversations,
-    empty_verdicts,
-    take_events,
-    take_time,
-    take_withdrawn,
-)
+from liveness.scan.talk.actions import ACTION_WIDTH
+from liveness.scan.talk.conversations import take_events
+from liveness.scan.talk.due import empty_verdicts, take_time, take_withdrawn
+from liveness.scan.talk.memory import FINISHED, SWEPT, WRITTEN, Conversations, conversations
 from liveness.scan.talk.segments import fill_actions, requests_of
 from liveness.scan.talk.shared import COUNTS, LATE_NS, WIDTH, TalkShared
 from liveness.space.intervals import Intervals
