@@ -10,35 +10,28 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from liveness.clock import utc
-from liveness.errors import LivenessError, RefusedError, UsageError
+from liveness.errors import LivenessError, RefusedError
 from liveness.fleet import layout, marks, opt_outs
+from liveness.fleet.fitness import SPLIT_MS, clock_warning, why_unfit
 from liveness.fleet.job import FINAL, Outcome
 from liveness.fleet.lease import GRACE_S, Lease, newest_lease
-from liveness.fleet.placement import Facts, Placement
+from liveness.fleet.placement import Placement
 from liveness.fleet.plan import Plan, PlannedJob
+from liveness.fleet.publishing import NOT_REMOVED, Publishing, united
 from liveness.fleet.store import Store, StoreError
 from liveness.fleet.vantages import VantagePoint
 from liveness.fleet.work import Work
 from liveness.fleet.worker import stop_others
-from liveness.version import __version__
 
 LOOK_S: Final = 0.5
 LEASES_EVERY: Final = 20
 """Leases are read once in so many looks."""
-WARN_MS: Final = 50.0
-"""Clocks that differ more are reported."""
-REPLICATE_MS: Final = 1_000.0
-"""Runs that are compared must have begun together: a clock that is further off is refused."""
-SPLIT_MS: Final = 2_000.0
-"""Leases hold by the clocks of their owners: one that is further off is refused."""
 LATEST_S: Final = GRACE_S + SPLIT_MS / 1e3
 """When a lease has expired for so long, every vantage point takes it for expired."""
 STOP_S: Final = 60.0
 """Seconds in which scans end that are stopped."""
 MOST_TRIES: Final = 5
 """A job that its runner gave up is placed again so often in a row."""
-
-NOT_REMOVED: Final = "opted-out data is not removed there: `liveness fleet blocklist` tries again"
 
 
 @dataclass(slots=True)
@@ -60,18 +53,20 @@ class Coordinator:
     _refused: dict[str, str] = field(default_factory=dict, init=False)
     _tries: dict[str, int] = field(default_factory=dict, init=False)
     _again_s: dict[str, float] = field(default_factory=dict, init=False)
-    _published: bytes = field(default=b"", init=False)
-    _problem: str = field(default="", init=False)
-    """What kept the blocklists from being published, at the last look."""
     _waiting: set[str] = field(default_factory=set, init=False)
     _moved: dict[str, str] = field(default_factory=dict, init=False)
     """Jobs that were moved, and the vantage points that have them now."""
     _to_move: set[str] = field(default_factory=set, init=False)
     """Jobs that have stopped at a vantage point that will not return: they are moved when their lease has expired."""
+    _publishing: Publishing = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare to publish the blocklists of the config."""
+        self._publishing = Publishing(self.work.config.targets.blocklists, self.store, self.plan, self.note, self.warn)
 
     def run(self) -> None:
         """Work until every job has ended. LivenessError if scheduler or store are gone, or a damaged run is left."""
-        self.publish()
+        self._publishing.publish()
         for planned in self.plan.jobs:
             self._find(planned)
         looks = 0
@@ -81,14 +76,14 @@ class Coordinator:
                 self._take(outcome)
             if looks % LEASES_EVERY == 0:
                 self._look_at_leases()
-            self.publish()
+            self._publishing.publish()
             looks += 1
             self.pause(LOOK_S)
         problems = opt_outs.apply_to_stored(self.store, self.plan, self.note)
         if all(outcome.state in FINAL for outcome in self.outcomes.values()):
             marks.end(self.store, self.plan.census, self.plan.run)
         if problems:
-            raise LivenessError(f"{_united(problems)}: {NOT_REMOVED}")
+            raise LivenessError(f"{united(problems)}: {NOT_REMOVED}")
 
     def stop(self) -> list[str]:
         """Stop the scans of a cluster within this process, and wait for their ends; return the jobs that go on.
@@ -108,42 +103,6 @@ class Coordinator:
         stop_others(others, 0.0)
         left = self.placement.stop() + stop_others(others, STOP_S)
         return list(dict.fromkeys(left))
-
-    def publish(self) -> None:
-        """Publish the blocklists of the config if they have changed, and apply them to what is stored of this run."""
-        try:
-            text = opt_outs.text_of(self.work.config.targets.blocklists)
-        except UsageError as error:
-            self._warn_once(f"{error}: what was published before stays in force")
-            return
-        if text == self._published:
-            return
-        try:
-            new = opt_outs.publish(self.store, self.plan.census, text, self.warn)
-        except LivenessError as error:
-            self._warn_once(f"{error}: the blocklists are published when that works")
-            return
-        if new and self._published:
-            self.note("blocklists published: scans at work withdraw what is new within 10 s")
-        try:
-            problems = opt_outs.apply_to_stored(self.store, self.plan, self.note)
-        except LivenessError as error:
-            self._warn_once(f"{error}: it is tried again")
-            return
-        if any(isinstance(problem, StoreError) for problem in problems):
-            self._warn_once(f"{_united(problems)}: it is tried again")
-            return
-        if problems:
-            self._warn_once(f"{_united(problems)}: {NOT_REMOVED}")
-        else:
-            self._problem = ""
-        self._published = text
-
-    def _warn_once(self, problem: str) -> None:
-        """Warn of a problem with the blocklists, unless it was the last one: they are looked at all the time."""
-        if problem != self._problem:
-            self.warn(problem)
-        self._problem = problem
 
     def _find(self, planned: PlannedJob) -> None:
         """Take the result of a job that has ended before this command, and its move if it was moved."""
@@ -200,18 +159,11 @@ class Coordinator:
             return
         if found is None:
             return
-        limit_ms = REPLICATE_MS if self.plan.mode == "replicate" else SPLIT_MS
-        off_ms = skew_ms(found)
-        if found.version != __version__:
-            self._refused[vantage.name] = (
-                f"{vantage.name}: liveness {found.version} there, {__version__} here: install the same version"
-            )
-        elif abs(off_ms) > limit_ms:
-            self._refused[vantage.name] = (
-                f"{vantage.name}: its clock is {off_ms:+,.0f} ms off, {limit_ms:,.0f} ms are the most: set it (chrony)"
-            )
-        elif abs(off_ms) > WARN_MS:
-            self.warn(f"{vantage.name}: its clock is {off_ms:+,.0f} ms off: starts differ by as much")
+        unfit, warning = why_unfit(found, self.plan.mode), clock_warning(found)
+        if unfit is not None:
+            self._refused[vantage.name] = f"{vantage.name}: {unfit}"
+        elif warning is not None:
+            self.warn(f"{vantage.name}: {warning}")
         self._checked.add(vantage.name)
 
     def _refuse(self, planned: PlannedJob, vantage: VantagePoint) -> None:
@@ -323,12 +275,3 @@ class Coordinator:
             and marks.drained(self.store, self.plan.census, name) is None
         ]
         return min(able, key=lambda name: load[name], default=None)
-
-
-def _united(problems: list[LivenessError]) -> str:
-    return "; ".join(dict.fromkeys(map(str, problems)))
-
-
-def skew_ms(found: Facts) -> float:
-    """Return by how much a clock is off at least: as its machine knows, else as the network shows."""
-    return found.ahead_ms if found.offset_ms is None else found.offset_ms
