@@ -12,8 +12,9 @@ from pyroaring import BitMap
 from liveness.ipsets.portable_index import PortableSet
 from liveness.ipsets.roaring import SetDigest
 from liveness.replies import Kind, ReplyKey, Role, SetKey
-from liveness.runs.manifest import Counts, Manifest, ProbeCounts, SetEntry
+from liveness.runs.manifest import Counts, Manifest, ProbeCounts
 from liveness.runs.rundir import RunDirectory
+from liveness.runs.set_entry import SetEntry
 
 EIGHT = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp")
 CONTROL = "tcp/control"

@@ -8,8 +8,9 @@ from pyroaring import BitMap
 from liveness.errors import UsageError
 from liveness.replies import Kind, roles_of
 from liveness.runs import finding
-from liveness.runs.manifest import Manifest, SetEntry
+from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import RunDirectory
+from liveness.runs.set_entry import SetEntry
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation

@@ -26,7 +26,7 @@ from liveness.optouts.stage import Stage, finish_redaction
 from liveness.order.sampled import probed_within
 from liveness.replylog.runlog import PACKETS, REPLIES
 from liveness.runs.kinds import SURVEY, kind_of
-from liveness.runs.manifest import Manifest, SetEntry
+from liveness.runs.manifest import Manifest
 from liveness.runs.manifest_file import write_manifest
 from liveness.runs.optout_record import (
     OPT_OUTS_FILE,
@@ -38,6 +38,7 @@ from liveness.runs.optout_record import (
 )
 from liveness.runs.rundir import MANIFEST_FILE, SEGMENTS, TARGETS_FILE, RunDirectory
 from liveness.runs.segment import SegmentFile, Tally, write_segment
+from liveness.runs.set_entry import SetEntry
 from liveness.runs.shards import block_prefix_of, planned_by_all_shards, shard_of
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals

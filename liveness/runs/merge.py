@@ -9,9 +9,10 @@ from pyroaring import BitMap
 from liveness.applications.fingerprints.table import NAMES, UNKNOWN
 from liveness.applications.registry import protocol_at
 from liveness.replies import SIGNS, TALK, VERDICTS, Kind, ReplyKey, Role, SetKey, roles_of
-from liveness.runs.manifest import Counts, SetEntry
+from liveness.runs.manifest import Counts
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import PartKey, SegmentFile, Tally, total
+from liveness.runs.set_entry import SetEntry
 
 
 @dataclass(frozen=True, slots=True)

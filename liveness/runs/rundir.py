@@ -18,9 +18,10 @@ from liveness.files.reading import open_regular, read_below
 from liveness.ipsets.roaring import SET_BYTES, parse_roaring, serialized
 from liveness.replies import SetKey
 from liveness.runs import kinds
-from liveness.runs.manifest import Manifest, SetEntry
+from liveness.runs.manifest import Manifest
 from liveness.runs.manifest_file import encode_manifest, load_manifest
 from liveness.runs.segment import SegmentFile
+from liveness.runs.set_entry import SetEntry
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_stream
 

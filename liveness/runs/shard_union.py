@@ -20,7 +20,6 @@ from liveness.runs.manifest import (
     MergedRun,
     ProbeCounts,
     Receive,
-    SetEntry,
     TopSource,
     Transmit,
     Vantage,
@@ -29,6 +28,7 @@ from liveness.runs.merge import by_count
 from liveness.runs.optout_record import KeptOptOuts, OptOuts, load_opt_outs, write_opt_outs
 from liveness.runs.recapture import missed_targets
 from liveness.runs.rundir import SEGMENTS, RunDirectory
+from liveness.runs.set_entry import SetEntry
 from liveness.runs.shard_course import united_blocks, united_lag, united_losses, united_path, united_timeline
 from liveness.runs.shard_left_out import united_left_out
 from liveness.runs.shard_set import manifest_digest, reason_of, sum_of, words_of

@@ -16,7 +16,8 @@ from liveness.analysis.origins.measures.registry import ORIGINS
 from liveness.ipsets.portable_index import PortableSet
 from liveness.ipsets.roaring import from_numpy, serialized
 from liveness.replies import Kind, ReplyKey, Role, SetKey
-from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry, Vantage
+from liveness.runs.manifest import Manifest, ProbeCounts, Vantage
+from liveness.runs.set_entry import SetEntry
 from liveness.space.intervals import Intervals
 from scripts.benchmarks.output import as_json_option, print_facts, print_json
 

@@ -22,8 +22,9 @@ from liveness.ipsets.roaring import SetDigest
 from liveness.kernel import int64, kernel, uint64
 from liveness.mixing import GOLDEN_GAMMA, mix64
 from liveness.replies import CONTROL, Kind, ReplyKey, Role, SetKey, roles_of
-from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry
+from liveness.runs.manifest import Manifest, ProbeCounts
 from liveness.runs.rundir import RunDirectory
+from liveness.runs.set_entry import SetEntry
 
 TARGETS: Final = 3_600_000_000
 KEYS: Final = 23_000

@@ -15,7 +15,8 @@ from liveness.analysis.results import analyze_sets, count_runs
 from liveness.ipsets.portable_index import PortableSet
 from liveness.ipsets.roaring import SetDigest, mask24
 from liveness.replies import Kind, ReplyKey, Role, SetKey
-from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry
+from liveness.runs.manifest import Manifest, ProbeCounts
+from liveness.runs.set_entry import SetEntry
 from liveness.space.intervals import Intervals
 
 Sets = dict[SetKey, BitMap]

@@ -19,11 +19,11 @@ from liveness.runs.manifest import (
     Privileges,
     ProbeCounts,
     Replay,
-    SetEntry,
     TopSource,
 )
 from liveness.runs.manifest_file import load_manifest, write_manifest
 from liveness.runs.optout_record import Application, Change, ListProblem, OptOuts, Withdrawal
+from liveness.runs.set_entry import SetEntry
 
 GOLDEN = Path(__file__).with_name("manifest.golden.json")
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from liveness.analysis.counting.categories import category
 from liveness.analysis.counting.run import family_of
 from liveness.replies import Kind, Role
-from liveness.runs.manifest import Manifest, SetEntry
+from liveness.runs.manifest import Manifest
+from liveness.runs.set_entry import SetEntry
 
 Bit = tuple[str, str]
 """A probe and a kind of reply, or a family and a category of errors; or `PRIMARY`."""

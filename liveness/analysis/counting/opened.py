@@ -11,8 +11,9 @@ from liveness.analysis.counting.kernels import Containers
 from liveness.analysis.counting.layout import Layout, bits_of
 from liveness.ipsets.portable_index import CONTAINERS, Index, PortableSet
 from liveness.ipsets.verify import open_verified
-from liveness.runs.manifest import Manifest, SetEntry
+from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import RunDirectory
+from liveness.runs.set_entry import SetEntry
 
 NOTHING: Final = Index(np.zeros(0, np.uint16), np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.int64))
 """The index of a run without sets, so that concatenation has a type."""

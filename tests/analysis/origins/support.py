@@ -16,7 +16,8 @@ from liveness.ipsets.portable_index import PortableSet
 from liveness.ipsets.roaring import SetDigest
 from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.course import Lag, Timeline
-from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry, Vantage
+from liveness.runs.manifest import Manifest, ProbeCounts, Vantage
+from liveness.runs.set_entry import SetEntry
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 

@@ -21,7 +21,8 @@ from liveness.lab.model.population.shares import COUNTED, fitted_shares, shares
 from liveness.lab.model.population.truth import truth
 from liveness.replies import Role
 from liveness.runs.manifest import Counts as MessageCounts
-from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry
+from liveness.runs.manifest import Manifest, ProbeCounts
+from liveness.runs.set_entry import SetEntry
 from tests.lab.model.population.support import small, whole
 from tests.populations import CONTROL, EIGHT
 
