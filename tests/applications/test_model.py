@@ -39,7 +39,7 @@ from liveness.scan.recovery.resume import beginning
 from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
-from liveness.scan.talk import conversations, follow, segments, talker
+from liveness.scan.talk import conversations, due, follow, segments, talker
 from liveness.scan.talk.shared import COUNTS, OPENED, REFUSED, RESETS, SEQUENCE, TALKS, WITHDRAWN, TalkShared
 from liveness.scan.talk.sink import TalkSink, TalkSinks
 from liveness.scan.talk.talker import Talker
@@ -552,8 +552,8 @@ def test_nothing_is_compiled_once_a_scan_has_begun() -> None:
         kind.warm_up(plan)
     kernels = (
         conversations.take_events,
-        conversations.take_time,
-        conversations.take_withdrawn,
+        due.take_time,
+        due.take_withdrawn,
         segments.fill_actions,
         follow.follow_block,
     )
