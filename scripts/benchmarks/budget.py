@@ -1,7 +1,5 @@
 """``scripts/bench budget``: what a kernel that sends 32 frames a call costs, in delay, spacing and speed."""
 
-import errno
-import os
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,9 +12,8 @@ import click
 from liveness.errors import LivenessError
 from liveness.net.ring import TxRing
 from liveness.net.rx_packet import PacketRxRing
-from liveness.net.system_calls import KERNEL, Kernel, KernelSocket, RingSocket
+from liveness.net.system_calls import KERNEL, Kernel
 from liveness.net.transport import open_transport
-from liveness.net.xdp import SOL_XDP, XDP_MAX_TX_SKB_BUDGET
 from liveness.packets.block import unpack_block
 from liveness.packets.headers import PROTOCOL_ICMP
 from liveness.probes.icmp import PAYLOAD_AT, TIME_AT
@@ -28,6 +25,7 @@ from liveness.system.child import run_in_child
 from scripts.benchmarks import contestants
 from scripts.benchmarks.contest import Contestant, Performance, rounds_of
 from scripts.benchmarks.network import in_private_network, link_of, make_sink, make_veth, two_cores
+from scripts.benchmarks.older_kernel import OlderKernel
 from scripts.benchmarks.output import as_json_option, print_json, print_table
 from scripts.benchmarks.plans import kit_for, one_block, plan_over
 
@@ -39,21 +37,6 @@ SENT_AT: Final = slice(PAYLOAD_AT + TIME_AT, PAYLOAD_AT + TIME_AT + 8)
 PROBES: Final = ("icmp", "tcp/80", "tcp/443", "dns")
 SPACING_MS: Final = 10
 WAYS: Final = {"ours": "auto", "af_xdp": "af_xdp", "af_packet": "af_packet"}
-
-
-class _OlderSocket(KernelSocket):
-    def set_option(self, level: int, option: int, value: int | bytes) -> None:
-        if (level, option) == (SOL_XDP, XDP_MAX_TX_SKB_BUDGET):
-            raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
-        super().set_option(level, option, value)
-
-
-class OlderKernel(Kernel):
-    """This kernel without XDP_MAX_TX_SKB_BUDGET: 32 frames a call, then EAGAIN."""
-
-    def open(self, family: int) -> RingSocket:
-        """Open a socket that refuses the option."""
-        return _OlderSocket(family)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """``scripts/bench tx``: how fast frames leave, ours and a peer's, alternating in one run; what filling one costs."""
 
 import statistics
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from scripts.benchmarks import contestants
 from scripts.benchmarks.contest import Contestant, Performance, rounds_of
 from scripts.benchmarks.in_memory import INTERVALS, measure_filling
 from scripts.benchmarks.network import make_sink, make_veth
+from scripts.benchmarks.older_kernel import OlderKernel
 from scripts.benchmarks.output import as_json_option, print_json, print_table
 
 Rounds = dict[str, list[Performance]]
@@ -33,12 +35,14 @@ Rounds = dict[str, list[Performance]]
 def command(zmap: str | None, masscan: str | None, rounds: int, seconds: float, as_json: bool) -> None:
     """Frames a second of one sender: all probes over all of IPv4, into a sink and over veth.
 
-    ours is AF_XDP, af_packet our sender through PACKET_TX_RING, limit AF_XDP with constant frames. ZMap is run with
-    each of three probe modules, of which the fastest counts.
+    ours is AF_XDP, budget_32 the same where the kernel sends 32 frames a call, af_packet our sender through
+    PACKET_TX_RING, limit AF_XDP with constant frames. ZMap is run with each of three probe modules, of which the
+    fastest counts.
     """
     entered: dict[str, Contestant] = {
         "ours": contestants.send_census(XdpTxRing),
         "limit": contestants.send_constant_frames,
+        "budget_32": contestants.send_census(partial(XdpTxRing, kernel=OlderKernel())),
         "af_packet": contestants.send_census(PacketTxRing),
     }
     if zmap:

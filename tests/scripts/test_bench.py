@@ -31,7 +31,7 @@ def test_tx_prints_rates_and_ratios_of_both_networks() -> None:
     found = bench("tx", "--rounds", "1", "--seconds", "0.2")
     for place in ("sink", "veth"):
         rates = found[place]
-        for name in ("ours", "limit", "af_packet"):
+        for name in ("ours", "limit", "budget_32", "af_packet"):
             assert rates[f"{name}_mpps"] > 0
         assert rates["ratio_limit"] == pytest.approx(rates["ours_mpps"] / rates["limit_mpps"], abs=0.02)
     assert found["fill_ns"] > 0
