@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from liveness.errors import LivenessError
 from liveness.system.child import die_with_parent, fork
@@ -63,21 +63,27 @@ def _measure(name: str, contestant: Contestant, interface: str, seconds: float) 
         finally:
             os._exit(1)
     try:
-        first, patience = arrived(interface), time.monotonic() + PATIENCE_S
-        while arrived(interface) - first < BEGUN_FRAMES:
-            time.sleep(0.01)
-            if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) or time.monotonic() > patience:
-                output.seek(0)
-                said = output.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
-                raise LivenessError(f"{name} has sent nothing: {said[-1]}")
+        _wait_for_frames(name, child, output, interface)
         time.sleep(min(WARM_UP_S, seconds))
         before, started = arrived(interface), time.monotonic()
         time.sleep(seconds)
+        _wait_for_frames(name, child, output, interface, before)  # on a busy machine it may not have run at all
         mpps = (arrived(interface) - before) / (time.monotonic() - started) / 1e6
         return Performance(mpps, peak_mib(child))
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def _wait_for_frames(name: str, child: int, output: IO[bytes], interface: str, since: int | None = None) -> None:
+    """Wait until some frames have arrived; LivenessError, with what it has said, if the contestant ends before."""
+    first, patience = arrived(interface) if since is None else since, time.monotonic() + PATIENCE_S
+    while arrived(interface) - first < BEGUN_FRAMES:
+        time.sleep(0.01)
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) or time.monotonic() > patience:
+            output.seek(0)
+            said = output.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            raise LivenessError(f"{name} has sent nothing: {said[-1]}")
 
 
 def peak_mib(pid: int | str = "self") -> float:
