@@ -14,9 +14,9 @@ def test_a_frame_leaves_soon_after_its_send_time(monkeypatch: pytest.MonkeyPatch
     batches: list[tuple[float, int]] = []
     fill = Transmitter.fill
 
-    def filled(transmitter: Transmitter, first_slot: int) -> int:
+    def filled(transmitter: Transmitter, first_slot: int, ahead_ns: int) -> int:
         sent_at_s = running.clock.now_s
-        count = fill(transmitter, first_slot)
+        count = fill(transmitter, first_slot, ahead_ns)
         batches.append((sent_at_s, count))
         return count
 

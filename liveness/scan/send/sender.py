@@ -176,7 +176,7 @@ class Sender:
         lead_s = transmitter.pace(rate_pps)  # before the clock starts, because it may take a moment
         pacer = Pacer(rate_pps * units, give_up_s=self.plan.catch_up_s, lead_s=lead_s)
         given_up_s = float(shared.given_up_s[self.index])
-        guard = SpacingGuard(self.plan.config.probe_spacing_s, walk.tick, lambda: pacer.leaves_s(walk.due))
+        guard = SpacingGuard(self.plan.config.probe_spacing_s, walk.tick, clock=lambda: pacer.leaves_s(walk.due))
         if stretch is None:
             self._first_tick = walk.tick  # earlier ticks were sent in another session
         self._report_position(walk, stretch)
