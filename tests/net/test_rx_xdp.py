@@ -391,9 +391,11 @@ def test_without_privileges_it_is_refused_with_a_reason() -> None:
 def test_either_capture_can_be_chosen() -> None:
     with cable():
         for chosen, name in (("auto", PACKET), ("packet", PACKET), ("xdp", XDP)):
-            receiving = open_receiving("v0", REPLIES, 2, 2, chosen, shared="a reason")
+            receiving = open_receiving("v0", REPLIES, 2, 12, chosen, shared="a reason")
             assert receiving.name == name
             assert len(receiving.rings) == 2
+            held = {id(mapping): mapping.size() for ring in receiving.rings for mapping in ring.mappings}
+            assert sum(held.values()) > 12 << 20  # the memory of two receivers
             assert ["a reason" in reason for reason in receiving.reasons] == [True] * (name == XDP)
             for ring in receiving.rings:
                 ring.close()
