@@ -161,12 +161,12 @@ main.run()
         "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}",
         "TMPDIR": str(tmp_path / "temporary"),
     }
-    running = subprocess.Popen([sys.executable, "-c", code, "warm", "scan"], env=environment, stdout=subprocess.PIPE)
-    assert running.stdout is not None
-    child = int(os.read(running.stdout.fileno(), 16))
-    running.send_signal(number)
-    assert running.wait(60) == exit_code_of(number)
-    running.stdout.close()
+    command = [sys.executable, "-c", code, "warm", "scan"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        child = int(os.read(running.stdout.fileno(), 16))
+        running.send_signal(number)
+    assert running.returncode == exit_code_of(number)
     assert list((tmp_path / "temporary").iterdir()) == []
     assert not Path(f"/proc/{child}").exists()
 
