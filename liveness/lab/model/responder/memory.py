@@ -13,7 +13,7 @@ from liveness.lab.model.responder.bytes import copy, flat_bytes
 from liveness.lab.model.responder.queue import give_back, next_due
 from liveness.lab.model.responder.respond import respond_slots
 from liveness.lab.model.responder.state import Model
-from liveness.net.ring import RxStatistics
+from liveness.net.ring import RingSlots, RxStatistics
 from liveness.packets.block import BLOCK_HEADER_BYTES, FRAME_AT, put_packet, seal_block
 
 BLOCK_BYTES: Final = 1 << 20
@@ -114,8 +114,7 @@ class ModelTxRing:
         self._bytes, self._step = flat_bytes(self.frames)
         self._lengths = np.zeros(slots, np.uint16)
         self._block = np.zeros(BLOCK_BYTES, np.uint8)
-        self._head = 0
-        self._pending = 0
+        self._ring = RingSlots(slots)
         self._completed = 0
 
     @property
@@ -130,25 +129,21 @@ class ModelTxRing:
 
     def reserve(self, wanted: int) -> tuple[int, int]:
         """Return (first slot, count <= wanted): see TxRing."""
-        slots = len(self.frames)
-        return self._head, min(wanted, slots - self._pending, slots - self._head)
+        return self._ring.reserve(wanted)
 
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
-        """Commit the first `count` reserved slots."""
-        run = slice(self._head, self._head + count)
+        """Commit the first `count` reserved slots. Raises ValueError for a length that this ring cannot send."""
+        run = self._ring.commit(count, lengths, 0, FRAME_BYTES)
         self._lengths[run] = lengths[run]
-        self._head = run.stop % len(self.frames)
-        self._pending += count
 
     def kick(self) -> bool:
         """Pass committed frames to the model, and due replies to the receiver."""
-        slots = len(self.frames)
+        ring = self._ring
         began_ns, now_ns = time.perf_counter_ns(), self.now_ns()
-        while self._pending:
-            first = (self._head - self._pending) % slots
-            count = min(self._pending, slots - first)
-            respond_slots(self.model, self._bytes, self._step, self._lengths, first, count, now_ns)
-            self._pending -= count
+        while ring.pending:
+            count = min(ring.pending, ring.count - ring.oldest)
+            respond_slots(self.model, self._bytes, self._step, self._lengths, ring.oldest, count, now_ns)
+            ring.pending -= count
             self._completed += count
         self.model.numbers[s.LOST_COUNT] = 0  # no record is kept
         self.model_ns += time.perf_counter_ns() - began_ns
@@ -182,7 +177,7 @@ class ModelTxRing:
     @property
     def waiting(self) -> int:
         """Frames that had not been sent at the last kick: see TxRing."""
-        return self._pending
+        return self._ring.pending
 
     def unsent(self) -> NDArray[np.int64]:
         """Return no slots: all frames are sent."""
