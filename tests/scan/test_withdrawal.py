@@ -13,7 +13,7 @@ from liveness.order.due import empty_due
 from liveness.order.lanes import marks_for, plan_lanes
 from liveness.order.ticks import FINISHED, before_first_tick, draw_due
 from liveness.probes.template import LinkAddresses
-from liveness.runs.optout_record import load_opt_outs
+from liveness.runs.optout_record import KeptOptOuts, load_opt_outs, write_opt_outs
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan, census_order
 from liveness.scan.send.answered import entries_for
@@ -194,3 +194,16 @@ def test_a_damaged_record_of_withdrawals_is_reported_and_the_lists_decide(tmp_pa
     watch = OptOutWatch(plan_of([str(blocklist)]), tmp_path, WithdrawnList(), notices.append)
     assert notices[0].startswith(f"WARNING: {tmp_path}/opt-outs.json: damaged")
     assert watch.withdrawn.read()[1].count == 16
+
+
+def test_a_later_withdrawal_keeps_the_record_of_what_was_removed(tmp_path: Path) -> None:
+    """Data was removed between two sessions of the run, that of a router outside of the targets too."""
+    blocklist = tmp_path / "block.txt"
+    blocklist.write_text("")
+    removed = ["10.1.0.5", "203.0.113.0/24"]
+    write_opt_outs(tmp_path, KeptOptOuts(prefixes=["10.1.0.5"], removed=removed))
+    watch = OptOutWatch(plan_of([str(blocklist)]), tmp_path, WithdrawnList(), print)
+    blocklist.write_text("10.1.0.9\n")
+    watch.look_again()
+    kept = load_opt_outs(tmp_path)
+    assert (kept.prefixes, kept.removed) == (["10.1.0.5", "10.1.0.9"], removed)
