@@ -18,7 +18,7 @@ from liveness.net.path.finding import AUTO, find_path
 from liveness.net.path.path import Path
 from liveness.net.path.watch import PathWatch
 from liveness.net.port_users import shared_ports
-from liveness.net.receiving import open_receiving
+from liveness.net.receiving import XDP, open_receiving
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.rx_xdp import XdpRxRing
 from liveness.net.transport import Transport, open_transport
@@ -189,7 +189,7 @@ def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitS
         receive.ring_mib,
         receive.capture,
         ethernet=path.ethernet,
-        shared=_why_shared(plan),
+        shared=_why_shared(plan) if receive.capture == XDP else None,
     )
     for ring in receiving.rings:
         cleanup.callback(ring.close)
