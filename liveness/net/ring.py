@@ -2,14 +2,11 @@
 
 A mapped ring can be used without its descriptor: the kernel sends the frames of an AF_XDP ring when any process polls
 its socket, and a frame can be changed until it was sent. A mapping also keeps the socket open. A forked child therefore
-gets only the memory and the descriptor of its own ring: memory that is withheld (MADV_DONTFORK, madvise(2)) does not
-exist in the child.
+gets only the memory and the descriptor of its own ring (`inheritance`).
 """
 
-import mmap
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -213,26 +210,4 @@ def spread(ring: TxRing, first_s: float, end_s: float) -> None:
 def descriptors_of(ring: object) -> tuple[int, ...] | None:
     """Return the descriptors that a child needs for a ring; None for a ring in memory, whose needs are unknown."""
     found: tuple[int, ...] | None = getattr(ring, "descriptors", None)
-    return found
-
-
-def withhold(ring: object) -> None:
-    """Withhold the memory of a ring from all children that are forked from now on."""
-    for mapping in _mappings(ring):
-        mapping.madvise(mmap.MADV_DONTFORK)
-
-
-@contextmanager
-def given(ring: object) -> Iterator[None]:
-    """Give the memory of a withheld ring to the children that are forked in this context."""
-    for mapping in _mappings(ring):
-        mapping.madvise(mmap.MADV_DOFORK)
-    try:
-        yield
-    finally:
-        withhold(ring)
-
-
-def _mappings(ring: object) -> Sequence[mmap.mmap]:
-    found: Sequence[mmap.mmap] = getattr(ring, "mappings", ())
     return found

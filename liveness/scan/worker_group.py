@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from liveness.net.ring import RxRing, TxRing, descriptors_of, given, withhold
+from liveness.net.inheritance import given, withhold
+from liveness.net.ring import RxRing, TxRing, descriptors_of
 from liveness.probes.run_constants import RunConstants
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption
