@@ -1,6 +1,7 @@
 """Scans that end early: by signals, by a limit, by the death of a process. What was received stays, and is true."""
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -42,8 +43,8 @@ CONFIG: Final[dict[str, object]] = {
 }
 MARK: Final = "CENSUS_TEST_MARK"
 WAIT_S: Final = 90.0
-SENDING_S: Final = 1.0
-"""How long a scan sends before something happens to it."""
+BEGUN: Final = 0.05
+"""Share of its frames that a scan sends before something happens to it: a second's."""
 
 
 @pytest.fixture
@@ -110,6 +111,7 @@ class Scan:
     process: subprocess.Popen[str]
     path: Path
     internet: Path
+    status: Path
     pid: int = 0
     """The scan's own process: the supervisor."""
     receiver: int = 0
@@ -125,6 +127,20 @@ class Scan:
         )
         self.receiver, *found = children_of(self.pid)[: 1 + senders]
         self.senders = tuple(found)
+
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait until a status line fulfils a condition, however slow the machine is."""
+        assert await_true(lambda: any(map(condition, self.lines()))), (self.process.poll(), self.lines()[-1:])
+
+    def wait_sent(self, share: float = BEGUN) -> None:
+        """Wait until a share of all frames has been sent."""
+        self.wait_for(lambda line: line["sent"] >= share * line["planned"])
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the whole lines of the status file so far."""
+        with suppress(OSError):
+            return [json.loads(line) for line in self.status.read_text().splitlines(keepends=True) if line[-1] == "\n"]
+        return []
 
     def end(self) -> tuple[int, str]:
         """Wait for its end; return exit code and standard error."""
@@ -142,7 +158,18 @@ def begin(compiled: None, tmp_path: Path, mark: str) -> Callable[..., Scan]:  # 
         config = write_yaml(tmp_path / "config.yaml", CONFIG | {"output": str(tmp_path)} | changes)
         lab = [*EXEC, "--plain", "--internet", str(internet), "--"]
         process = subprocess.Popen(
-            [*lab, *command, "scan", "-q", "-C", str(config), "--run-id", "early"],
+            [
+                *lab,
+                *command,
+                "scan",
+                "-q",
+                "-C",
+                str(config),
+                "--run-id",
+                "early",
+                "--status-file",
+                str(tmp_path / "status"),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -150,7 +177,7 @@ def begin(compiled: None, tmp_path: Path, mark: str) -> Callable[..., Scan]:  # 
             start_new_session=True,
             preexec_fn=preexec_fn,  # noqa: PLW1509 - one system call, in a child of a process without threads that lock
         )
-        return Scan(process, tmp_path / "cut" / "early", internet)
+        return Scan(process, tmp_path / "cut" / "early", internet, tmp_path / "status")
 
     return begin
 
@@ -199,7 +226,7 @@ def test_a_signal_ends_a_scan_and_keeps_what_it_found(
 ) -> None:
     scan = begin()
     scan.find_processes()
-    time.sleep(SENDING_S)
+    scan.wait_sent()
     if group:
         os.killpg(scan.process.pid, number)  # as a terminal does, to the lab and every process of the scan at once
     else:
@@ -220,9 +247,9 @@ def test_a_terminal_that_closes_ends_a_scan_and_a_signal_of_its_name_does_not(be
     scan = begin(preexec_fn=take)
     os.close(terminal)
     scan.find_processes()
-    time.sleep(SENDING_S)
+    scan.wait_sent()
     os.kill(scan.pid, signal.SIGHUP)
-    time.sleep(SENDING_S)
+    scan.wait_sent(2 * BEGUN)
     assert scan.process.poll() is None
     os.close(master)
     os.killpg(scan.process.pid, signal.SIGHUP)  # as a shell tells its jobs that the terminal is gone
@@ -237,7 +264,7 @@ def test_repeated_signals_lose_nothing(begin: Callable[..., Scan], second: signa
     """Signals keep coming until the manifest is written: the first one is the reason, and the record is whole."""
     scan = begin()
     scan.find_processes()
-    time.sleep(SENDING_S)
+    scan.wait_sent()
     os.kill(scan.pid, signal.SIGINT)
     while '"running"' in (scan.path / "manifest.json").read_text() and scan.process.poll() is None:
         with suppress(ProcessLookupError):
@@ -290,7 +317,7 @@ def test_a_signal_in_the_cooldown_ends_it(begin: Callable[..., Scan]) -> None:
     """Everything was sent by then: the run is partial all the same, since late replies were not awaited."""
     scan = begin(rate="4000pps", probe_spacing="10ms", cooldown="60s")
     scan.find_processes()
-    time.sleep(SENDING_S + 1)
+    scan.wait_for(lambda line: line["state"] == "waiting")
     os.kill(scan.pid, signal.SIGINT)
     assert scan.end()[0] == 130
     census = Census(scan.path)
@@ -302,7 +329,7 @@ def test_a_signal_in_the_cooldown_ends_it(begin: Callable[..., Scan]) -> None:
 def test_a_killed_sender_ends_the_scan_and_the_receiver_s_data_stay(begin: Callable[..., Scan]) -> None:
     scan = begin()
     scan.find_processes()
-    time.sleep(SENDING_S)
+    scan.wait_sent()
     os.kill(scan.senders[1], signal.SIGKILL)
     ended, complaints = scan.end()
     assert ended == 5
@@ -315,7 +342,7 @@ def test_a_killed_receiver_ends_the_scan(begin: Callable[..., Scan]) -> None:
     """What it had written to disk by then stays."""
     scan = begin(checkpoint="200ms")
     scan.find_processes()
-    time.sleep(SENDING_S)
+    scan.wait_sent()
     os.kill(scan.receiver, signal.SIGKILL)
     ended, complaints = scan.end()
     assert ended == 5
@@ -332,9 +359,9 @@ def test_an_interface_that_goes_down_ends_the_scan_and_what_was_found_stays(
     begin: Callable[..., Scan], transport: str, up_again: bool
 ) -> None:
     """It pauses, to its limit here; up again it goes on, unless the ring has not survived."""
-    scan = begin(senders=1, network={"transport": transport}, limits={"max_runtime": "4s"})
+    scan = begin(senders=1, network={"transport": transport}, limits={"max_runtime": "6s"})
     scan.find_processes(1)
-    time.sleep(SENDING_S)
+    scan.wait_sent()
     enter = ("nsenter", "--preserve-credentials", "-t", str(scan.pid), "-U", "-n")
     states = ("down", "up") if up_again else ("down",)
     done = run("sh", "-c", " && ".join(f"{' '.join(enter)} ip link set scan0 {state}" for state in states))
