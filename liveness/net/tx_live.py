@@ -79,7 +79,9 @@ class LiveTxRing:
             except OSError as error:
                 raise _refused(interface, error) from error
             if program is not None:
-                opened.callback(os.close, os.dup(program))
+                own = os.dup(program)
+                opened.callback(os.close, own)
+                self.descriptors += (own,)
             self._descriptors = opened.pop_all()
         self._control = np.frombuffer(self._control_memory, np.uint64, programs.CONTROL_BYTES // 8)
         ring = np.frombuffer(self._frame_memory, np.uint8, slots * slot_bytes).reshape(slots, slot_bytes)

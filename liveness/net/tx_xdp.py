@@ -224,8 +224,9 @@ class XdpTxRing:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """Descriptors that a process needs to use the ring."""
-        return (self._socket.fileno(),)
+        """Descriptors that a process needs to use and to close the ring."""
+        socket = self._socket.fileno()
+        return (socket,) if self._program is None else (socket, self._program)
 
     @property
     def mappings(self) -> tuple[mmap.mmap, ...]:

@@ -7,6 +7,7 @@ import gc
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from typing import ClassVar
 from unittest.mock import patch
@@ -19,6 +20,7 @@ from pyroute2 import IPRoute
 from liveness.errors import LivenessError, UnsupportedError
 from liveness.net import transport, xdp
 from liveness.net.links import receive_ring_frames, transmit_queues
+from liveness.net.ring import descriptors_of
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import (
     AF_PACKET,
@@ -36,6 +38,7 @@ from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
 from liveness.net.xdp_memory import CHUNK_BYTES
 from liveness.net.xdp_program import attach_pass_program, program_attached
+from liveness.scan.process import Child
 from liveness.system.child import libc, run_in_child
 from liveness.system.namespace import CLONE_NEWNET, bring_loopback_up
 from tests.net.simulated import SimulatedKernel, SimulatedXdpSocket
@@ -195,6 +198,17 @@ def test_zero_copy_that_is_required_has_a_program_as_long_as_its_rings() -> None
     close(chosen)
     close(chosen)
     assert open_descriptors() == before
+
+
+def test_a_sender_has_the_program_of_its_ring_and_closes_it() -> None:
+    """A child keeps the descriptors that its ring names, and no others."""
+    chosen = open_transport(LOOPBACK, 1, 100, 9, "auto", "require", kernel=SimulatedKernel())
+    (ring,) = chosen.rings
+    sender: Child[None] = Child("sender", ring.close, keep=descriptors_of(ring))
+    while not sender.ended():
+        time.sleep(0.01)
+    assert sender.problem() is None
+    close(chosen)
 
 
 def test_senders_beyond_the_queues_in_use_have_packet_rings() -> None:
