@@ -42,8 +42,8 @@ GAP_NS: Final = 8
 """The shortest time between two frames; 0 if frames leave as fast as they can, whenever they are due."""
 TAKEN: Final = 64
 """Frames that the program took from the ring."""
-OFFSET: Final = 72
-"""Where the next frame is in the ring, in bytes."""
+SLOT: Final = 72
+"""The slot of the next frame."""
 SEEN: Final = 80
 """`COMMITTED` when the program last read it."""
 NEXT_NS: Final = 88
@@ -67,8 +67,9 @@ LAST_ERROR: Final = 152
 CONTROL_BYTES: Final = 192
 """The fields of the ring's owner, of the first program and of the other programs are in cache lines of their own."""
 
-HEADER_BYTES: Final = 8
-"""Each slot begins with a number of 8 bytes: the length of its frame, and above it the time at which it is due."""
+HEADER_SHIFT: Final = 3
+HEADER_BYTES: Final = 1 << HEADER_SHIFT
+"""All slots are followed by a number for each: the length of its frame, and above it the time at which it is due."""
 LENGTH_BITS: Final = 16
 DUE_SHIFT: Final = 6
 """The time is CLOCK_MONOTONIC in units of 64 ns, of which 48 bits are kept: half of them are 104 days."""
@@ -104,10 +105,10 @@ def sending_program(control: int, frames: int, targets: int, slot_bytes: int, sl
             ebpf.map_value(R7, control),
             *_wait_for_a_frame(),
             *_next_slot(frames, slot_bytes, slots),
-            *_wait_until_due(frames),
+            *_wait_until_due(frames, slot_bytes),
             "due",
-            *_adjust_page(frames, slot_bytes - HEADER_BYTES),
-            *_copy_frame(slot_bytes - HEADER_BYTES),
+            *_adjust_page(frames, slot_bytes),
+            *_copy_frame(slot_bytes),
             ebpf.call(GET_SMP_PROCESSOR_ID),
             ebpf.store(DWORD, R7, CPU, R0),
             ebpf.map_descriptor(R1, targets),
@@ -118,8 +119,8 @@ def sending_program(control: int, frames: int, targets: int, slot_bytes: int, sl
             ebpf.load(DWORD, R1, R7, TAKEN),
             ebpf.add_value(R1, 1),
             ebpf.store(DWORD, R7, TAKEN, R1),
-            ebpf.add_value(R9, slot_bytes),
-            ebpf.store(DWORD, R7, OFFSET, R9),
+            ebpf.add_value(R9, 1),
+            ebpf.store(DWORD, R7, SLOT, R9),
             ebpf.end(),
             "gone",  # the kernel takes an interface out of the map when it is removed
             ebpf.store_value(DWORD, R7, HOLD, errno.ENODEV),
@@ -152,23 +153,28 @@ def _wait_for_a_frame() -> list[Instruction | str]:
 
 
 def _next_slot(frames: int, slot_bytes: int, slots: int) -> list[Instruction | str]:
-    """Load the offset of the next slot into R9, its address into R2 and its header into R8."""
+    """Load the number of the next slot into R9, its address into R2 and its header into R8."""
     return [
-        ebpf.load(DWORD, R9, R7, OFFSET),
-        ebpf.jump_if_value(AT_MOST, R9, (slots - 1) * slot_bytes, "in the ring"),
+        ebpf.load(DWORD, R9, R7, SLOT),
+        ebpf.jump_if_value(AT_MOST, R9, slots - 1, "in the ring"),
         ebpf.set_value(R9, 0),
         "in the ring",
-        *_load_slot(frames),
-        ebpf.load(DWORD, R8, R2),
+        ebpf.map_value(R1, frames),
+        ebpf.move(R2, R9),
+        ebpf.shift_left(R2, HEADER_SHIFT),
+        ebpf.add(R1, R2),
+        ebpf.add_value(R1, slots * slot_bytes),
+        ebpf.load(DWORD, R8, R1),
+        *_load_slot(frames, slot_bytes),
     ]
 
 
-def _load_slot(frames: int) -> list[Instruction | str]:
-    """Load the address of the slot whose offset is in R9 into R2."""
-    return [ebpf.map_value(R2, frames), ebpf.add(R2, R9)]
+def _load_slot(frames: int, slot_bytes: int) -> list[Instruction | str]:
+    """Load the address of the slot whose number is in R9 into R2."""
+    return [ebpf.map_value(R2, frames), ebpf.move(R1, R9), ebpf.multiply(R1, slot_bytes), ebpf.add(R2, R1)]
 
 
-def _wait_until_due(frames: int) -> list[Instruction | str]:
+def _wait_until_due(frames: int, slot_bytes: int) -> list[Instruction | str]:
     """Skip a run until the frame is due, the gap after the last one has passed, and the pause after a dropped one.
 
     The owner of the ring fills frames some milliseconds ahead. They leave at their time however long it waits for its
@@ -202,11 +208,11 @@ def _wait_until_due(frames: int) -> list[Instruction | str]:
         ebpf.add(R1, R3),
         ebpf.store(DWORD, R7, NEXT_NS, R1),
         "at any time",
-        *_load_slot(frames),
+        *_load_slot(frames, slot_bytes),
     ]
 
 
-def _adjust_page(frames: int, frame_bytes: int) -> list[Instruction | str]:
+def _adjust_page(frames: int, slot_bytes: int) -> list[Instruction | str]:
     """Give the page the length of the frame whose slot is at R2, and load that length into R8.
 
     Leave the bounds of the page in R3 and R4, and the address of the frame in R2. A page begins each run with the
@@ -216,7 +222,7 @@ def _adjust_page(frames: int, frame_bytes: int) -> list[Instruction | str]:
     return [
         ebpf.mask(R8, (1 << LENGTH_BITS) - 1),
         ebpf.jump_if_value(BELOW, R8, SHORTEST_FRAME, "invalid"),
-        ebpf.jump_if_value(ABOVE, R8, frame_bytes, "invalid"),
+        ebpf.jump_if_value(ABOVE, R8, slot_bytes, "invalid"),
         ebpf.load(WORD, R3, R6, XDP_DATA),
         ebpf.load(WORD, R4, R6, XDP_DATA_END),
         ebpf.move(R5, R4),
@@ -227,21 +233,20 @@ def _adjust_page(frames: int, frame_bytes: int) -> list[Instruction | str]:
         ebpf.subtract(R2, R5),
         ebpf.call(XDP_ADJUST_TAIL),
         ebpf.jump_if_value(NOT_EQUAL, R0, 0, "invalid"),
-        *_load_slot(frames),
+        *_load_slot(frames, slot_bytes),
         ebpf.load(WORD, R3, R6, XDP_DATA),
         ebpf.load(WORD, R4, R6, XDP_DATA_END),
         "adjusted",
-        ebpf.add_value(R2, HEADER_BYTES),
     ]
 
 
-def _copy_frame(frame_bytes: int) -> list[Instruction | str]:
+def _copy_frame(slot_bytes: int) -> list[Instruction | str]:
     """Copy the frame at R2 into the page from R3 to R4; its length is in R8.
 
     Frames of most probes are copied by words, of which the last one ends with the frame, whatever its length. A helper
     function copies the others.
     """
-    most = min(frame_bytes, MOST_BY_WORDS)
+    most = min(slot_bytes, MOST_BY_WORDS)
     words: list[Instruction | str] = []
     for at in range(0, FEWEST_BY_WORDS, 8):
         words += _copy_word(at)
@@ -305,7 +310,7 @@ def sent_program(control: int) -> bytes:
     )
 
 
-def refused_program(control: int, slot_bytes: int, slots: int) -> bytes:
+def refused_program(control: int, slots: int) -> bytes:
     """Return the program for the tracepoint of frames that never came to the driver.
 
     Such a frame is the last one that the sending program took. It goes back into the ring, and the sending program
@@ -328,12 +333,12 @@ def refused_program(control: int, slot_bytes: int, slots: int) -> bytes:
             ebpf.load(DWORD, R1, R7, TAKEN),
             ebpf.add_value(R1, -1),
             ebpf.store(DWORD, R7, TAKEN, R1),
-            ebpf.load(DWORD, R1, R7, OFFSET),  # of the slot after it; the ring's end is the beginning of slot 0
+            ebpf.load(DWORD, R1, R7, SLOT),  # the one after it; at the ring's end this is slot 0
             ebpf.jump_if_value(NOT_EQUAL, R1, 0, "within"),
-            ebpf.set_value(R1, slots * slot_bytes),
+            ebpf.set_value(R1, slots),
             "within",
-            ebpf.add_value(R1, -slot_bytes),
-            ebpf.store(DWORD, R7, OFFSET, R1),
+            ebpf.add_value(R1, -1),
+            ebpf.store(DWORD, R7, SLOT, R1),
             *_end(),
         ]
     )

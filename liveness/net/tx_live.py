@@ -26,9 +26,10 @@ from liveness.net.ring import STALL_S, RingSlots, StallWatch
 from liveness.net.sockets import interface_index, lost_interface
 from liveness.system import ebpf
 
-SLOTS: Final = 1 << 15
-"""Largest number of frames: two milliseconds at full speed, while the process that fills frames waits for its core."""
-SLOT_BYTES: Final = 128
+SLOTS: Final = 1 << 16
+"""Largest number of frames. So many that most of them are in the cache that all cores share when they are sent: to take
+them from the own cache of the core that fills them costs more."""
+SHORTEST_SLOT: Final = 64
 NS_PER_S: Final = 1_000_000_000
 LONGEST_FRAME: Final = 2048
 """The kernel puts a frame, its headroom and its own data into one page."""
@@ -69,8 +70,7 @@ class LiveTxRing:
             raise UnsupportedError(f"xdp_live: frames of {longest_frame} bytes: {LONGEST_FRAME} at most")
         self.interface = interface
         self._index = interface_index(interface)
-        slot_bytes = max(SLOT_BYTES, -(-(longest_frame + programs.HEADER_BYTES) // 64) * 64)
-        frame_bytes = slot_bytes - programs.HEADER_BYTES
+        slot_bytes = max(SHORTEST_SLOT, -(-longest_frame // 8) * 8)
         slots = SLOTS // multiple_of * multiple_of
         self._ring = RingSlots(slots)
         with contextlib.ExitStack() as opened:
@@ -84,16 +84,17 @@ class LiveTxRing:
                 self.descriptors += (own,)
             self._descriptors = opened.pop_all()
         self._control = np.frombuffer(self._control_memory, np.uint64, programs.CONTROL_BYTES // 8)
-        ring = np.frombuffer(self._frame_memory, np.uint8, slots * slot_bytes).reshape(slots, slot_bytes)
-        self.frames: NDArray[np.uint8] = ring[:, programs.HEADER_BYTES :]
-        self._headers = ring.view(np.uint64)[:, 0]
+        self.frames: NDArray[np.uint8] = np.frombuffer(self._frame_memory, np.uint8, slots * slot_bytes).reshape(
+            slots, slot_bytes
+        )
+        self._headers = np.frombuffer(self._frame_memory, np.uint64, slots, slots * slot_bytes)
         self._lead = 0  # unless a rate is set: a survey, which sets none, records which frames have left by when
         self._span_s: tuple[float, float] | None = None
         self._before = (0, 0)  # completed and failed before `count_from_here`
         self._committed = 0
         self._stall = StallWatch()
         self._looked_s = 0.0
-        self._pump = Pump(self._program, frame_bytes, self._settled)
+        self._pump = Pump(self._program, slot_bytes, self._settled)
 
     def _open(self, opened: contextlib.ExitStack, slot_bytes: int, slots: int) -> None:
         """Make the maps and load the programs; the descriptors that are needed later stay open with `opened`."""
@@ -105,7 +106,9 @@ class LiveTxRing:
 
             control, self._control_memory = ebpf.mapped_array(programs.CONTROL_BYTES, name="liveness")
             closed_with(unneeded, control)
-            frames, self._frame_memory = ebpf.mapped_array(slots * slot_bytes, name="liveness_frames")
+            frames, self._frame_memory = ebpf.mapped_array(
+                slots * (slot_bytes + programs.HEADER_BYTES), name="liveness_frames"
+            )
             closed_with(unneeded, frames)
             targets = closed_with(unneeded, ebpf.create_map(ebpf.DEVMAP, 4, name="liveness_device"))
             ebpf.set_first(targets, struct.pack("=I", self._index))
@@ -114,7 +117,7 @@ class LiveTxRing:
             links = []
             for tracepoint, program in (
                 (programs.TRACEPOINT_SENT, programs.sent_program(control)),
-                (programs.TRACEPOINT_REFUSED, programs.refused_program(control, slot_bytes, slots)),
+                (programs.TRACEPOINT_REFUSED, programs.refused_program(control, slots)),
             ):
                 counting = closed_with(unneeded, ebpf.load_program(ebpf.RAW_TRACEPOINT, program, name="liveness_count"))
                 links.append(closed_with(opened, ebpf.open_raw_tracepoint(tracepoint, counting)))
