@@ -52,11 +52,10 @@ def run_on_live_frames(program: int, page: "ctypes.Array[ctypes.c_char]", runs: 
 def cores_for_sending(allowed: AbstractSet[int], taken: AbstractSet[int]) -> AbstractSet[int]:
     """Return the cores for the process that sends; the owner of the ring is bound to those `taken` of the `allowed`.
 
-    It gets other cores than the owner, if there are two of them. A single one may be that of a receiver that needs it
-    more: then the scheduler chooses.
+    It gets other cores than the owner, if there are any: on one core, each delays the other. The receiver of a scan may
+    have to share its core then, which its ring allows.
     """
-    free = allowed - taken
-    return free if len(free) > 1 else allowed
+    return allowed - taken or taken
 
 
 class Pump:

@@ -52,8 +52,8 @@ class Pacer:
     _resume_s: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        """Start the clock."""
-        self.started_s = self.clock()
+        """Start the clock: the first frame leaves after the lead, so that it is as much ahead as all others."""
+        self.started_s = self.clock() + self.lead_s
 
     def until(self, reached: int) -> int:
         """Return the virtual time up to which frames may be sent now; `reached` is when the next frame is due."""
