@@ -21,8 +21,8 @@ from liveness.system.ebpf import BPF_PROG_RUN, bpf
 from liveness.system.privileges import drop_privileges
 
 BPF_F_TEST_XDP_LIVE_FRAMES: Final = 1 << 1
-BATCH: Final = 64
-"""Runs of the program that end with one handover to the driver."""
+BATCH: Final = 128
+"""Most runs of the program that end with one handover to the driver."""
 RUNS: Final = (1 << 32) - 1
 """Runs of one call, as many as the kernel allows: they last a minute or more, also without frames."""
 FIRST_FRAMES: Final = 256
@@ -32,7 +32,16 @@ BEYOND_ERRNO: Final = 255
 """Exit code for an error whose errno does not fit, which Linux does not have."""
 
 
-def run_on_live_frames(program: int, page: "ctypes.Array[ctypes.c_char]", runs: int) -> None:
+def batch_for(period: int) -> int:
+    """Return the number of runs of a batch for frames whose lengths repeat after `period` frames.
+
+    A batch of whole periods uses the same pages for the same lengths again, which the processor predicts: with the nine
+    probes of a census a frame costs 4 ns less.
+    """
+    return BATCH // period * period or BATCH
+
+
+def run_on_live_frames(program: int, page: "ctypes.Array[ctypes.c_char]", runs: int, batch: int = BATCH) -> None:
     """Run a program, a descriptor, `runs` times on pages that begin as copies of `page`. Raises OSError.
 
     The frames of the runs that return XDP_REDIRECT are sent; their packets seem to come from the loopback interface.
@@ -44,7 +53,7 @@ def run_on_live_frames(program: int, page: "ctypes.Array[ctypes.c_char]", runs: 
             "=IIIIQQIIIIQQIIII",
             *(program, 0, len(page), 0, ctypes.addressof(page), 0, runs),
             *context_and_results,
-            *(BPF_F_TEST_XDP_LIVE_FRAMES, 0, BATCH, 0),
+            *(BPF_F_TEST_XDP_LIVE_FRAMES, 0, batch, 0),
         ),
     )
 
@@ -61,14 +70,15 @@ def cores_for_sending(allowed: AbstractSet[int], taken: AbstractSet[int]) -> Abs
 class Pump:
     """Child process that sends the frames of a ring. It is started and stopped as often as needed."""
 
-    def __init__(self, program: int, page_bytes: int, settled: Callable[[], int]) -> None:
-        """Prepare to run `program`, a descriptor, on pages of `page_bytes` bytes and on the cores of this process.
+    def __init__(self, program: int, page_bytes: int, batch: int, settled: Callable[[], int]) -> None:
+        """Prepare to run `program`, a descriptor, on `batch` pages of `page_bytes` bytes, on the cores of this process.
 
         `settled` returns how many frames of the ring have been sent or lost, in any process.
         """
         self.page_bytes = page_bytes
         """Length of the pages from the next start on: a frame of this length costs least."""
         self._program = program
+        self._batch = batch
         self._settled = settled
         self._cores = frozenset(os.sched_getaffinity(0))
         self._pid = 0
@@ -122,7 +132,7 @@ class Pump:
         while (now := self._settled()) != before:
             before = now
             try:
-                run_on_live_frames(self._program, page, RUNS)
+                run_on_live_frames(self._program, page, RUNS, self._batch)
             except OSError as error:
                 if error.errno == errno.EINTR:  # it was stopped and continued
                     before = -1

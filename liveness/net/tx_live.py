@@ -21,7 +21,7 @@ from liveness.errors import LivenessError, UnsupportedError
 from liveness.kernel import fence
 from liveness.net import live_programs as programs
 from liveness.net.links import IFF_UP
-from liveness.net.live_pump import Pump
+from liveness.net.live_pump import Pump, batch_for
 from liveness.net.ring import STALL_S, RingSlots, StallWatch
 from liveness.net.sockets import interface_index, lost_interface
 from liveness.system import ebpf
@@ -94,7 +94,7 @@ class LiveTxRing:
         self._committed = 0
         self._stall = StallWatch()
         self._looked_s = 0.0
-        self._pump = Pump(self._program, slot_bytes, self._settled)
+        self._pump = Pump(self._program, slot_bytes, batch_for(multiple_of), self._settled)
 
     def _open(self, opened: contextlib.ExitStack, slot_bytes: int, slots: int) -> None:
         """Make the maps and load the programs; the descriptors that are needed later stay open with `opened`."""

@@ -45,7 +45,7 @@ run()
 @in_network_of_root
 def test_a_scan_through_live_frames_finds_the_truth_of_the_model(tmp_path: Path) -> None:
     network = {"source_ports": "61000-65000", "transport": XDP_LIVE}
-    file = config(tmp_path, 1 << 13, network=network, senders=2, user="root")
+    file = config(tmp_path, 1 << 13, rate="2kpps", network=network, senders=2, user="root")
     lab = (sys.executable, "-c", LAB_OF_ROOT, "lab", "exec", "--internet", "paper", "--ideal")
     done = run(*lab, "--", *LIVENESS, "scan", "-q", "-C", file, timeout=280)
     assert done.returncode == 0, done.stderr

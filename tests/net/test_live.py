@@ -259,6 +259,11 @@ def test_the_process_that_sends_has_other_cores_than_the_owner(
     assert live_pump.cores_for_sending(allowed, taken) == expected
 
 
+def test_a_batch_has_whole_periods_of_frames() -> None:
+    assert [live_pump.batch_for(period) for period in (1, 9, 18, 64, 100, 128)] == [128, 126, 126, 128, 100, 128]
+    assert live_pump.batch_for(129) == live_pump.BATCH, "no period fits"
+
+
 @in_network_of_root
 def test_the_process_that_sends_is_bound_to_its_cores() -> None:
     with cable(gro=True):
