@@ -351,7 +351,8 @@ def _reason(code: int) -> str:
         errno.EPERM: "this needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON in the initial user namespace: run as root"
         " outside of containers and labs, or",
         errno.ENOSYS: "this kernel has no bpf(2):",
-        errno.EINVAL: "this kernel does not run programs on live frames (Linux 5.19):",
+        errno.EINVAL: "this kernel does not run programs on live frames (Linux 6.0):",
+        errno.E2BIG: "this kernel has no maps that are large enough (Linux 6.0):",
         errno.ENOENT: f"this kernel has no tracepoint {programs.TRACEPOINT_SENT}, which counts what has left:",
         errno.EOPNOTSUPP: driver,
         errno.ENXIO: driver,
