@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, UnsupportedError
 from liveness.kernel import fence
-from liveness.net import live_programs as programs
 from liveness.net.links import IFF_UP
-from liveness.net.live_pump import Pump, batch_for
+from liveness.net.live import counting, layout
+from liveness.net.live.pump import Pump, batch_for
+from liveness.net.live.refusals import REMEDY, process_refused, reason_of, refused
+from liveness.net.live.sending import SHORTEST_FRAME, sending_program
 from liveness.net.ring import STALL_S, RingSlots, StallWatch
 from liveness.net.sockets import interface_index, lost_interface
 from liveness.system import ebpf
@@ -49,7 +51,6 @@ SHORTEST_GAP_NS: Final = 50
 LOOK_EVERY_S: Final = 0.001
 SIOCGIFNAME: Final = 0x8910
 SIOCGIFFLAGS: Final = 0x8913
-REMEDY: Final = "set network.transport: auto"
 
 
 class LiveTxRing:
@@ -77,13 +78,13 @@ class LiveTxRing:
             try:
                 self._open(opened, slot_bytes, slots)
             except OSError as error:
-                raise _refused(interface, error) from error
+                raise refused(interface, error) from error
             if program is not None:
                 own = os.dup(program)
                 opened.callback(os.close, own)
                 self.descriptors += (own,)
             self._descriptors = opened.pop_all()
-        self._control = np.frombuffer(self._control_memory, np.uint64, programs.CONTROL_BYTES // 8)
+        self._control = np.frombuffer(self._control_memory, np.uint64, layout.CONTROL_BYTES // 8)
         self.frames: NDArray[np.uint8] = np.frombuffer(self._frame_memory, np.uint8, slots * slot_bytes).reshape(
             slots, slot_bytes
         )
@@ -104,23 +105,23 @@ class LiveTxRing:
                 stack.callback(os.close, descriptor)
                 return descriptor
 
-            control, self._control_memory = ebpf.mapped_array(programs.CONTROL_BYTES, name="liveness")
+            control, self._control_memory = ebpf.mapped_array(layout.CONTROL_BYTES, name="liveness")
             closed_with(unneeded, control)
             frames, self._frame_memory = ebpf.mapped_array(
-                slots * (slot_bytes + programs.HEADER_BYTES), name="liveness_frames"
+                slots * (slot_bytes + layout.HEADER_BYTES), name="liveness_frames"
             )
             closed_with(unneeded, frames)
             targets = closed_with(unneeded, ebpf.create_map(ebpf.DEVMAP, 4, name="liveness_device"))
             ebpf.set_first(targets, struct.pack("=I", self._index))
-            sending = programs.sending_program(control, frames, targets, slot_bytes, slots)
+            sending = sending_program(control, frames, targets, slot_bytes, slots)
             self._program = closed_with(opened, ebpf.load_program(ebpf.XDP, sending, name="liveness_send"))
             links = []
             for tracepoint, program in (
-                (programs.TRACEPOINT_SENT, programs.sent_program(control)),
-                (programs.TRACEPOINT_REFUSED, programs.refused_program(control, slots)),
+                (counting.TRACEPOINT_SENT, counting.sent_program(control)),
+                (counting.TRACEPOINT_REFUSED, counting.refused_program(control, slots)),
             ):
-                counting = closed_with(unneeded, ebpf.load_program(ebpf.RAW_TRACEPOINT, program, name="liveness_count"))
-                links.append(closed_with(opened, ebpf.open_raw_tracepoint(tracepoint, counting)))
+                loaded = closed_with(unneeded, ebpf.load_program(ebpf.RAW_TRACEPOINT, program, name="liveness_count"))
+                links.append(closed_with(opened, ebpf.open_raw_tracepoint(tracepoint, loaded)))
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             opened.callback(self._socket.close)
             self.descriptors: tuple[int, ...] = (self._program, *links, self._socket.fileno())
@@ -135,10 +136,10 @@ class LiveTxRing:
         return int(self._control[offset // 8])
 
     def _sent(self) -> int:
-        return self._field(programs.SENT)
+        return self._field(layout.SENT)
 
     def _failed(self) -> int:
-        return self._field(programs.DROPPED) + self._field(programs.REFUSED)
+        return self._field(layout.DROPPED) + self._field(layout.REFUSED)
 
     def _settled(self) -> int:
         """Return the number of frames that were sent or lost since the ring was opened."""
@@ -167,7 +168,7 @@ class LiveTxRing:
         """
         gap_ns = min(LONGEST_GAP_NS, int(1e9 / CATCH_UP / frames_per_s))
         paced = gap_ns >= SHORTEST_GAP_NS
-        self._control[programs.GAP_NS // 8] = gap_ns if paced else 0
+        self._control[layout.GAP_NS // 8] = gap_ns if paced else 0
         most = self._ring.count // 2
         self._lead = int(min(most, max(FEWEST_FRAMES, frames_per_s * LEAD_S)))
         self._pump.page_bytes = usual_bytes
@@ -189,15 +190,15 @@ class LiveTxRing:
                 0, (end_s - first_s) * NS_PER_S, count, endpoint=False, dtype=np.int64
             )
             self._span_s = None
-        return (due_ns >> programs.DUE_SHIFT << programs.LENGTH_BITS).astype(np.uint64)
+        return (due_ns >> layout.DUE_SHIFT << layout.LENGTH_BITS).astype(np.uint64)
 
     def _make_ready(self) -> None:
         """Start the process that sends, and wait until the kernel has begun its long call."""
-        self._control[programs.IDLE // 8] = 0
+        self._control[layout.IDLE // 8] = 0
         deadline = time.monotonic() + READY_S
-        while not self._field(programs.IDLE) and time.monotonic() < deadline:
+        while not self._field(layout.IDLE) and time.monotonic() < deadline:
             if code := self._pump.keep_running(at_once=False):
-                raise _process_refused(self.interface, code)
+                raise process_refused(self.interface, code)
             time.sleep(NAP_S)
 
     def reserve(self, wanted: int) -> tuple[int, int]:
@@ -210,11 +211,11 @@ class LiveTxRing:
 
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
         """Hand over the first `count` reserved slots. Raises ValueError for a length that this ring cannot send."""
-        run = self._ring.commit(count, lengths, programs.SHORTEST_FRAME, self.frames.shape[1])
+        run = self._ring.commit(count, lengths, SHORTEST_FRAME, self.frames.shape[1])
         self._headers[run] = self._due(count) | lengths[run]
         self._committed += count
         fence()  # frames and lengths must be visible before their number: another core reads them
-        self._control[programs.COMMITTED // 8] = self._committed
+        self._control[layout.COMMITTED // 8] = self._committed
 
     def kick(self) -> bool:
         """Have the committed frames sent; return whether so few are left that the next ones may be filled meanwhile.
@@ -226,7 +227,7 @@ class LiveTxRing:
         """
         self._reclaim()
         if self._ring.pending:
-            hold, now_s = self._field(programs.HOLD), time.monotonic()
+            hold, now_s = self._field(layout.HOLD), time.monotonic()
             if hold or now_s - self._looked_s >= LOOK_EVERY_S:
                 self._looked_s = 0.0  # if this fails, the next call looks again
                 self._look(hold)
@@ -239,7 +240,7 @@ class LiveTxRing:
         `hold` is the errno for which the program takes no frames, or 0.
         """
         if hold not in (0, errno.ENETDOWN, errno.ENODEV):
-            raise _refused(self.interface, OSError(hold, os.strerror(hold)))
+            raise refused(self.interface, OSError(hold, os.strerror(hold)))
         try:
             state = 0 if self._flags() & IFF_UP else errno.ENETDOWN
         except OSError:
@@ -248,9 +249,9 @@ class LiveTxRing:
             self._stop()
             raise lost_interface(self.interface, OSError(state, os.strerror(state)), self._index)
         if hold:
-            self._control[programs.HOLD // 8] = 0
+            self._control[layout.HOLD // 8] = 0
         if code := self._pump.keep_running():
-            raise _process_refused(self.interface, code)
+            raise process_refused(self.interface, code)
         if self._stall.due() and self._stall.stalled(self._settled(), self._ring.pending):
             raise LivenessError(
                 f"interface {self.interface}: none of {self._ring.pending} live frames has left for {STALL_S:.0f} s:"
@@ -310,7 +311,7 @@ class LiveTxRing:
     def refusal(self) -> str | None:
         """Why the driver dropped the last frame, or None if it only had no room."""
         code = self._last_error()
-        return _reason(code) if code else None
+        return reason_of(code) if code else None
 
     @property
     def refused_by_driver(self) -> bool:
@@ -318,43 +319,9 @@ class LiveTxRing:
         return self._last_error() in (errno.EOPNOTSUPP, errno.ENXIO)
 
     def _last_error(self) -> int:
-        return -int(self._control.view(np.int64)[programs.LAST_ERROR // 8])
+        return -int(self._control.view(np.int64)[layout.LAST_ERROR // 8])
 
     def close(self) -> None:
-        """End the process and unload the programs. Memory stays mapped while it is in use."""
+        """End the process and unload the layout. Memory stays mapped while it is in use."""
         self._stop()
         self._descriptors.close()
-
-
-def _refused(interface: str, error: OSError) -> UnsupportedError:
-    """Return the error for a kernel or a driver that does not send live frames."""
-    return UnsupportedError(f"xdp_live on {interface}: {_reason(error.errno or 0)}")
-
-
-def _process_refused(interface: str, code: int) -> UnsupportedError:
-    """Return the error for the errno with which the kernel refused a call of the process that sends."""
-    if code == errno.EPERM:  # by then the ring is open, so the owner has the privileges; the process needs none
-        return UnsupportedError(
-            f"xdp_live on {interface}: where kernel.unprivileged_bpf_disabled is set, kernels before Linux 5.19 do not"
-            f" run programs for the process that sends, which has no privileges: {REMEDY}"
-        )
-    return _refused(interface, OSError(code, os.strerror(code)))
-
-
-def _reason(code: int) -> str:
-    """Return why live frames cannot be sent, and the remedy."""
-    driver = (
-        "its driver takes no frames from XDP programs (ndo_xdp_xmit). A veth link takes them if its other end has GRO"
-        " (ethtool -K NAME gro on) or an XDP program, some cards if an XDP program is attached to them. Otherwise"
-    )
-    reasons = {
-        errno.EPERM: "this needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON in the initial user namespace: run as root"
-        " outside of containers and labs, or",
-        errno.ENOSYS: "this kernel has no bpf(2):",
-        errno.EINVAL: "this kernel does not run programs on live frames (Linux 6.0):",
-        errno.E2BIG: "this kernel has no maps that are large enough (Linux 6.0):",
-        errno.ENOENT: f"this kernel has no tracepoint {programs.TRACEPOINT_SENT}, which counts what has left:",
-        errno.EOPNOTSUPP: driver,
-        errno.ENXIO: driver,
-    }
-    return f"{reasons.get(code, os.strerror(code) + ':')} {REMEDY}"

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.net.live_programs import KTIME_GET_NS, XDP_DATA, XDP_DATA_END, XDP_DROP
+from liveness.net.live.sending import KTIME_GET_NS, XDP_DATA, XDP_DATA_END, XDP_DROP
 from liveness.net.sockets import interface_index
 from liveness.net.xdp_program import BPF_XDP, XDP_FLAGS_DRV_MODE, XDP_PASS
 from liveness.system import ebpf

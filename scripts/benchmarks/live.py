@@ -12,8 +12,8 @@ import click
 
 from liveness.errors import UnsupportedError
 from liveness.net.links import find_link
-from liveness.net.live_programs import REDIRECT_MAP, XDP_DROP
-from liveness.net.live_pump import RUNS, run_on_live_frames
+from liveness.net.live.pump import RUNS, run_on_live_frames
+from liveness.net.live.sending import REDIRECT_MAP, XDP_DROP
 from liveness.net.sockets import interface_index
 from liveness.net.tx_live import LiveTxRing
 from liveness.net.tx_xdp import XdpTxRing

@@ -16,10 +16,12 @@ import pytest
 from pyroute2 import IPRoute
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, UnsupportedError, UsageError
-from liveness.net import live_programs, live_pump, tx_live
+from liveness.net import tx_live
 from liveness.net.links import switch_gro_on
-from liveness.net.live_programs import CREDIT_NS, DUE_SHIFT, HOLD, IDLE, LENGTH_BITS
-from liveness.net.live_pump import BATCH
+from liveness.net.live import counting, pump
+from liveness.net.live.layout import DUE_SHIFT, HOLD, IDLE, LENGTH_BITS
+from liveness.net.live.pump import BATCH
+from liveness.net.live.sending import CREDIT_NS
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import XDP_LIVE, open_transport, try_ways, ways_for
 from liveness.net.tx_live import LiveTxRing
@@ -213,7 +215,7 @@ def test_frames_that_nobody_kicked_stay_in_the_ring() -> None:
 @in_network_of_root
 def test_the_process_that_sends_ends_when_nothing_is_sent_and_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short calls stand for the long ones, between which nothing may be lost or sent twice."""
-    monkeypatch.setattr(live_pump, "RUNS", 1 << 10)
+    monkeypatch.setattr(pump, "RUNS", 1 << 10)
     with joined() as (tx, rx, _):
         sent, received = send_and_capture(tx, rx, 5000, batch=500)
         received += arrived(rx, 5000 - len(received))
@@ -256,12 +258,12 @@ def test_the_process_that_sends_has_no_privileges_and_dies_with_the_owner_of_the
 def test_the_process_that_sends_has_other_cores_than_the_owner(
     allowed: set[int], taken: set[int], expected: set[int]
 ) -> None:
-    assert live_pump.cores_for_sending(allowed, taken) == expected
+    assert pump.cores_for_sending(allowed, taken) == expected
 
 
 def test_a_batch_has_whole_periods_of_frames() -> None:
-    assert [live_pump.batch_for(period) for period in (1, 9, 18, 64, 100, 128)] == [128, 126, 126, 128, 100, 128]
-    assert live_pump.batch_for(129) == live_pump.BATCH, "no period fits"
+    assert [pump.batch_for(period) for period in (1, 9, 18, 64, 100, 128)] == [128, 126, 126, 128, 100, 128]
+    assert pump.batch_for(129) == pump.BATCH, "no period fits"
 
 
 @in_network_of_root
@@ -270,7 +272,7 @@ def test_the_process_that_sends_is_bound_to_its_cores() -> None:
         allowed = os.sched_getaffinity(0)
         tx = LiveTxRing("v0", 120)
         os.sched_setaffinity(0, {min(allowed)})
-        assert os.sched_getaffinity(start(tx)) == live_pump.cores_for_sending(allowed, {min(allowed)})
+        assert os.sched_getaffinity(start(tx)) == pump.cores_for_sending(allowed, {min(allowed)})
         tx.close()
 
 
@@ -299,7 +301,7 @@ def test_rings_on_the_same_interface_count_their_own_frames_only() -> None:
 @in_network_of_root
 def test_a_ring_that_knows_its_rate_is_ready_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
     """The long call of the kernel has begun, so that the first frames leave at their rate."""
-    monkeypatch.setattr(live_pump, "FIRST_S", 2 * PATIENCE_S)  # before the long call, if frames were sent one by one
+    monkeypatch.setattr(pump, "FIRST_S", 2 * PATIENCE_S)  # before the long call, if frames were sent one by one
     with joined() as (tx, rx, _):
         tx.pace(1000, 60)
         assert tx._field(IDLE) == 1
@@ -436,7 +438,7 @@ def test_a_kernel_that_refuses_the_process_without_privileges_is_named(monkeypat
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-    monkeypatch.setattr(live_pump, "run_on_live_frames", refuse)
+    monkeypatch.setattr(pump, "run_on_live_frames", refuse)
     with cable(gro=True):
         with pytest.raises(UnsupportedError, match=r"xdp_live on v0: .*Linux 5\.19.*: set network\.transport: auto"):
             open_transport("v0", 1, 120, 1, XDP_LIVE, "auto")
@@ -510,7 +512,7 @@ def test_frames_that_find_the_queue_of_the_driver_full_are_dropped_and_counted_e
 def test_a_driver_without_room_gets_frames_more_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """After each drop the sender pauses: a full queue may not cost as many frames as the ring can hold."""
     pause_ns = 5 * 10**6
-    monkeypatch.setattr(live_programs, "BACK_PRESSURE_NS", pause_ns)
+    monkeypatch.setattr(counting, "BACK_PRESSURE_NS", pause_ns)
     with tap("t0") as descriptor:
         tx = LiveTxRing("t0", 120)
         commit_frames(tx, 3000)

@@ -1,18 +1,27 @@
-"""BPF programs of live frames: one that copies frames from a ring to the network, and two that count what has left.
+"""XDP program that copies frames from a ring into pages, which the kernel sends.
 
-The kernel runs the first program on pages of its own (BPF_PROG_RUN with BPF_F_TEST_XDP_LIVE_FRAMES, Linux 5.18), and
-sends each page whose run ends with a redirect. It does not report frames that were not sent: the driver takes them 16
-at a time, later than the program runs, and drops what it has no room for. Two tracepoints report them:
-`xdp_devmap_xmit` what the driver took and dropped, `xdp_redirect_err` each frame that never came to the driver.
-
-All of this happens on one CPU with bottom halves disabled, until a batch is done. Outside a batch, no frame is on its
-way. The counting programs recognise their own frames by this: those on the CPU on which the ring's program ran last,
-while it has frames on their way. Other programs on the machine therefore never change the counts.
+The kernel runs it on pages of its own (BPF_PROG_RUN with BPF_F_TEST_XDP_LIVE_FRAMES), and sends each page whose run
+ends with a redirect. Others count what has left (`live/counting.py`).
 """
 
 import errno
 from typing import Final
 
+from liveness.net.live.layout import (
+    COMMITTED,
+    CPU,
+    DUE_SHIFT,
+    GAP_NS,
+    HEADER_SHIFT,
+    HOLD,
+    IDLE,
+    LENGTH_BITS,
+    NEXT_NS,
+    RESUME_NS,
+    SEEN,
+    SLOT,
+    TAKEN,
+)
 from liveness.system import ebpf
 from liveness.system.ebpf import (
     ABOVE,
@@ -36,50 +45,8 @@ from liveness.system.ebpf import (
     Instruction,
 )
 
-COMMITTED: Final = 0
-"""Frames that were put into the ring, since it was opened. All fields have 8 bytes."""
-GAP_NS: Final = 8
-"""The shortest time between two frames; 0 if frames leave as fast as they can, whenever they are due."""
-TAKEN: Final = 64
-"""Frames that the program took from the ring."""
-SLOT: Final = 72
-"""The slot of the next frame."""
-SEEN: Final = 80
-"""`COMMITTED` when the program last read it."""
-NEXT_NS: Final = 88
-"""The time before which the next frame may not leave (CLOCK_MONOTONIC)."""
-CPU: Final = 96
-"""The CPU on which the program last took a frame."""
-IDLE: Final = 104
-"""1 if the program has run and found nothing to send since the owner of the ring set this to 0."""
-RESUME_NS: Final = 112
-"""The time before which no frame may leave because the driver had no room."""
-HOLD: Final = 120
-"""Errno for which the program stopped taking frames, 0 if it runs. It is cleared by the owner of the ring."""
-SENT: Final = 128
-"""Frames that the driver took."""
-DROPPED: Final = 136
-"""Frames that the driver dropped."""
-REFUSED: Final = 144
-"""Frames that the kernel refused because they are longer than the MTU allows."""
-LAST_ERROR: Final = 152
-"""Error of the last frame that was dropped or refused, as a negative errno; 0 for a driver without room."""
-CONTROL_BYTES: Final = 192
-"""The fields of the ring's owner, of the first program and of the other programs are in cache lines of their own."""
-
-HEADER_SHIFT: Final = 3
-HEADER_BYTES: Final = 1 << HEADER_SHIFT
-"""All slots are followed by a number for each: the length of its frame, and above it the time at which it is due."""
-LENGTH_BITS: Final = 16
-DUE_SHIFT: Final = 6
-"""The time is CLOCK_MONOTONIC in units of 64 ns, of which 48 bits are kept: half of them are 104 days."""
-BACK_PRESSURE_NS: Final = 50_000
-"""Pause after a frame was dropped: the time in which a queue of 256 frames is served at 5 Mpps."""
 CREDIT_NS: Final = 20_000
 """Delay of a frame that the next frames may make good, so that small delays do not add up."""
-TRACEPOINT_SENT: Final = "xdp_devmap_xmit"
-TRACEPOINT_REFUSED: Final = "xdp_redirect_err"
-
 XDP_DROP, XDP_REDIRECT = 1, 4
 KTIME_GET_NS, GET_SMP_PROCESSOR_ID, REDIRECT_MAP, XDP_ADJUST_TAIL, XDP_STORE_BYTES = 5, 8, 51, 65, 190
 """Helper functions of the kernel."""
@@ -87,8 +54,6 @@ XDP_DATA, XDP_DATA_END = 0, 4
 """Offsets in struct xdp_md."""
 SHORTEST_FRAME: Final = 14
 """An Ethernet header; the kernel refuses shorter frames."""
-LARGEST: Final = 0x7FFFFFFF
-"""Mask of a count, which is an int."""
 FEWEST_BY_WORDS, MOST_BY_WORDS = 56, 120
 """Lengths of the shortest and the longest frames that are copied without a helper function."""
 
@@ -283,102 +248,3 @@ def _copy_word(at: int) -> list[Instruction | str]:
 def _check_page(register: int, size: int) -> list[Instruction | str]:
     """Check that a page has `size` bytes from a register on, as the verifier demands before they are written."""
     return [ebpf.move(R1, register), ebpf.add_value(R1, size), ebpf.jump_if(ABOVE, R1, R4, "invalid")]
-
-
-def sent_program(control: int) -> bytes:
-    """Return the program for the tracepoint of frames that the driver took, or dropped for lack of room."""
-    sent, dropped, error = 2 * 8, 3 * 8, 4 * 8  # arguments after the two devices: TP_PROTO in trace/events/xdp.h
-    return ebpf.assemble(
-        [
-            *_own_frames(control),
-            ebpf.load(DWORD, R8, R6, dropped),
-            ebpf.mask(R8, LARGEST),
-            ebpf.load(DWORD, R1, R6, sent),
-            ebpf.mask(R1, LARGEST),
-            ebpf.move(R2, R1),
-            ebpf.add(R2, R8),
-            ebpf.jump_if(ABOVE, R2, R9, "other"),
-            *_count(SENT, R1),
-            ebpf.jump_if_value(EQUAL, R8, 0, "other"),
-            *_count(DROPPED, R8),
-            *_load_error(error),
-            ebpf.call(KTIME_GET_NS),
-            ebpf.add_value(R0, BACK_PRESSURE_NS),
-            ebpf.store(DWORD, R7, RESUME_NS, R0),
-            *_end(),
-        ]
-    )
-
-
-def refused_program(control: int, slots: int) -> bytes:
-    """Return the program for the tracepoint of frames that never came to the driver.
-
-    Such a frame is the last one that the sending program took. It goes back into the ring, and the sending program
-    stops, unless the error is the frame's own: it is longer than the MTU allows.
-    """
-    error = 3 * 8
-    return ebpf.assemble(
-        [
-            *_own_frames(control),
-            ebpf.jump_if_value(EQUAL, R9, 0, "other"),
-            *_load_error(error),
-            ebpf.set_value(R2, 0),
-            ebpf.subtract(R2, R1),
-            ebpf.jump_if_value(NOT_EQUAL, R2, errno.EMSGSIZE, "put back"),
-            ebpf.set_value(R8, 1),
-            *_count(REFUSED, R8),
-            ebpf.jump("other"),
-            "put back",
-            ebpf.store(DWORD, R7, HOLD, R2),
-            ebpf.load(DWORD, R1, R7, TAKEN),
-            ebpf.add_value(R1, -1),
-            ebpf.store(DWORD, R7, TAKEN, R1),
-            ebpf.load(DWORD, R1, R7, SLOT),  # the one after it; at the ring's end this is slot 0
-            ebpf.jump_if_value(NOT_EQUAL, R1, 0, "within"),
-            ebpf.set_value(R1, slots),
-            "within",
-            ebpf.add_value(R1, -1),
-            ebpf.store(DWORD, R7, SLOT, R1),
-            *_end(),
-        ]
-    )
-
-
-def _own_frames(control: int) -> list[Instruction | str]:
-    """Load the number of the ring's frames that are on their way into R9, or end if they are not on this CPU."""
-    settled: list[Instruction | str] = []
-    for field in (SENT, DROPPED, REFUSED):
-        settled += [ebpf.load(DWORD, R1, R7, field), ebpf.subtract(R9, R1)]
-    return [
-        ebpf.move(R6, R1),
-        ebpf.map_value(R7, control),
-        ebpf.call(GET_SMP_PROCESSOR_ID),
-        ebpf.load(DWORD, R1, R7, CPU),
-        ebpf.jump_if(NOT_EQUAL, R0, R1, "other"),
-        ebpf.load(DWORD, R9, R7, TAKEN),
-        *settled,
-    ]
-
-
-def _count(field: int, register: int) -> list[Instruction | str]:
-    """Add a register to a field."""
-    return [
-        ebpf.load(DWORD, R2, R7, field),
-        ebpf.add(R2, register),
-        ebpf.store(DWORD, R7, field, R2),
-    ]
-
-
-def _load_error(argument: int) -> list[Instruction | str]:
-    """Load the error of an event into R1, as a negative number of 64 bits, and store it."""
-    return [
-        ebpf.load(DWORD, R1, R6, argument),
-        ebpf.shift_left(R1, 32),  # an int: its upper half is not defined
-        ebpf.shift_right_signed(R1, 32),
-        ebpf.store(DWORD, R7, LAST_ERROR, R1),
-    ]
-
-
-def _end() -> list[Instruction | str]:
-    """End a program of a tracepoint, whose result nobody reads."""
-    return ["other", ebpf.set_value(R0, 0), ebpf.end()]

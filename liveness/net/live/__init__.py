@@ -1,0 +1,1 @@
+"""Live frames: the BPF programs that send and count them, and the process that runs the first one."""
