@@ -4,9 +4,9 @@ The kernel runs it in the driver, before it makes a socket buffer of a packet. T
 that the reader has in its memory, so that a packet is copied once. A CPU writes its own ring only, and one reader reads
 it, so no lock is needed.
 
-After that a packet goes on to the host's stack, which must see whatever it may answer: it closes the connections of
-unexpected SYN-ACKs by RSTs, answers pings, and learns the MTU of paths. Only what no program of this host can wait for
-may be dropped, if the ports are the scan's alone: RSTs and datagrams to them, which no stack answers usefully.
+After that every packet goes on to the host's stack, as with a packet socket. The stack closes the connections of
+unexpected SYN-ACKs by RSTs, answers pings, and learns the MTU of paths. Packets to the ports of a scan may also belong
+to connections that this host translates for others, and some drivers count what a program drops as their own loss.
 """
 
 from typing import Final
@@ -60,7 +60,6 @@ from liveness.system.ebpf import (
     AT_LEAST,
     AT_MOST,
     BELOW,
-    BYTE,
     DWORD,
     EQUAL,
     HALF,
@@ -75,13 +74,12 @@ from liveness.system.ebpf import (
     R7,
     R8,
     R9,
-    SET,
     STACK,
     WORD,
     Instruction,
 )
 
-XDP_DROP, XDP_PASS = 1, 2
+XDP_PASS: Final = 2
 MAP_LOOKUP_ELEMENT, KTIME_GET_NS, GET_SMP_PROCESSOR_ID, XDP_LOAD_BYTES = 1, 5, 8, 189
 """Helper functions of the kernel; the last one since Linux 5.18."""
 XDP_DATA, XDP_DATA_END = 0, 4
@@ -89,9 +87,6 @@ XDP_DATA, XDP_DATA_END = 0, 4
 MAC_BYTES: Final = hdr.ETHERTYPE_OFFSET
 """Addresses at the beginning of a frame, in front of its VLAN tag."""
 TAG_BYTES: Final = 4
-NOT_WHOLE: Final = 0x3FFF
-"""More fragments follow, or this is not the first one."""
-RST: Final = hdr.TCP_FLAG_RST
 
 # Variables on the stack.
 KEY: Final = -8
@@ -100,22 +95,19 @@ TAG: Final = -16
 TAG_CONTROL: Final = -24
 TAG_PROTOCOL: Final = -20
 NANOSECOND: Final = -32
-VERDICT: Final = -40
-ENTRY: Final = -48
-STEP: Final = -56
+ENTRY: Final = -40
+STEP: Final = -48
 
 
-def capture_program(program: Program, control: int, blocks: int, cpus: int, count: int, *, drop: bool) -> bytes:
+def capture_program(program: Program, control: int, blocks: int, cpus: int, count: int) -> bytes:
     """Return the XDP program that captures what the filter `program` accepts.
 
     `control` is the descriptor of an array with one element, the fields of all CPUs one after the other; `blocks` that
-    of an array whose elements are blocks, `count` for each CPU. With `drop`, it drops what no other program of this
-    host can wait for; otherwise everything goes on to the stack.
+    of an array whose elements are blocks, `count` for each CPU.
     """
     return ebpf.assemble(
         [
             ebpf.move(R6, R1),
-            ebpf.store_value(DWORD, STACK, VERDICT, XDP_PASS),
             ebpf.load(WORD, R7, R6, XDP_DATA),
             ebpf.load(WORD, R8, R6, XDP_DATA_END),
             *_leave_tag_out(),
@@ -124,7 +116,6 @@ def capture_program(program: Program, control: int, blocks: int, cpus: int, coun
             ebpf.set_value(R0, XDP_PASS),
             ebpf.end(),
             "accepted",
-            *(_judge() if drop else ()),
             *_measure(),
             *_find_fields(control, cpus),
             *_read_clock(),
@@ -132,7 +123,7 @@ def capture_program(program: Program, control: int, blocks: int, cpus: int, coun
             *_describe(),
             *_copy(),
             "done",
-            ebpf.load(DWORD, R0, STACK, VERDICT),
+            ebpf.set_value(R0, XDP_PASS),
             ebpf.end(),
             "full",
             *_count_drop(),
@@ -167,39 +158,6 @@ def _leave_tag_out() -> list[Instruction | str]:
         ebpf.store_value(DWORD, STACK, TAG, TAG_BYTES),
         ebpf.add_value(R9, TAG_BYTES),
         "bare",
-    ]
-
-
-def _judge() -> list[Instruction | str]:
-    """Set the verdict for a packet without a tag: RSTs and datagrams that are no fragments are dropped."""
-    ip = hdr.ETHERNET_LENGTH
-    return [
-        ebpf.move(R1, R7),
-        ebpf.add_value(R1, ip + hdr.IPV4_MIN_LENGTH),
-        ebpf.jump_if(ABOVE, R1, R8, "judged"),
-        ebpf.load(HALF, R1, R7, hdr.ETHERTYPE_OFFSET),
-        ebpf.from_network_order(R1, HALF),
-        ebpf.jump_if_value(NOT_EQUAL, R1, hdr.ETHERTYPE_IPV4, "judged"),
-        ebpf.load(HALF, R1, R7, ip + hdr.IPV4_FRAGMENT),
-        ebpf.from_network_order(R1, HALF),
-        ebpf.jump_if_word(SET, R1, NOT_WHOLE, "judged"),
-        ebpf.load(BYTE, R1, R7, ip + hdr.IPV4_PROTOCOL),
-        ebpf.jump_if_value(EQUAL, R1, hdr.PROTOCOL_UDP, "unwanted"),
-        ebpf.jump_if_value(NOT_EQUAL, R1, hdr.PROTOCOL_TCP, "judged"),
-        ebpf.load(BYTE, R1, R7, ip),
-        ebpf.mask(R1, 15),
-        ebpf.shift_left(R1, 2),
-        ebpf.move(R2, R7),
-        ebpf.add(R2, R1),
-        ebpf.move(R3, R2),
-        ebpf.add_value(R3, ip + hdr.TCP_FLAGS + 1),
-        ebpf.jump_if(ABOVE, R3, R8, "judged"),
-        ebpf.load(BYTE, R1, R2, ip + hdr.TCP_FLAGS),
-        ebpf.jump_if_word(SET, R1, RST, "unwanted"),
-        ebpf.jump("judged"),
-        "unwanted",
-        ebpf.store_value(DWORD, STACK, VERDICT, XDP_DROP),
-        "judged",
     ]
 
 

@@ -23,8 +23,6 @@ class Receiving:
     rings: Sequence[PacketRxRing | XdpRxRing]
     name: str
     """How packets are captured: PACKET or XDP."""
-    reasons: tuple[str, ...] = ()
-    """What the capture does not do, and why."""
 
 
 def open_receiving(
@@ -35,20 +33,16 @@ def open_receiving(
     capture: str,
     *,
     ethernet: bool = True,
-    shared: str | None = None,
 ) -> Receiving:
     """Open rings for what the filter `program` accepts on an interface; AUTO is PACKET.
 
-    `shared` is why other programs of this host may wait for packets that pass the filter; if there is a reason, XDP
-    leaves them all to the stack. Raises UnsupportedError if the interface or this machine has no such capture.
+    Raises UnsupportedError if the interface or this machine has no such capture.
     """
     if capture != XDP:
         return Receiving(_packet_rings(interface, program, receivers, ring_mib, ethernet=ethernet), PACKET)
     if not ethernet:
         raise _without_ethernet(interface)
-    rings = open_xdp_rings(interface, program, ring_mib, receivers, drop=shared is None)
-    reasons = () if shared is None else (f"RSTs and datagrams go on to this host's stack as well: {shared}",)
-    return Receiving(rings, XDP, reasons)
+    return Receiving(open_xdp_rings(interface, program, ring_mib, receivers), XDP)
 
 
 def check_capture(link: Link, capture: str) -> None:

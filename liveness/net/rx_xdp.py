@@ -254,17 +254,16 @@ def open_xdp_rings(
     ring_mib: int = 64,
     receivers: int = 1,
     *,
-    drop: bool = False,
     retire_ms: int = RETIRE_MS,
 ) -> list[XdpRxRing]:
     """Return rings for what the filter `program` accepts on an interface, one for each receiver.
 
     The memory of all CPUs together is `ring_mib` for each receiver, and a MiB for each CPU at least. Each receiver has
-    the packets of every n-th CPU; a network card hands the packets of a flow to one CPU. With `drop` RSTs and datagrams
-    that pass the filter do not come to the stack of this host. Raises UnsupportedError if the kernel or the driver
-    cannot do this, a privilege is missing, or another XDP program is attached, which is left as it is.
+    the packets of every n-th CPU; a network card hands the packets of a flow to one CPU. Raises UnsupportedError if the
+    kernel or the driver cannot do this, a privilege is missing, or another XDP program is attached, which is left as it
+    is.
     """
-    capture = XdpCapture(interface, program, ring_mib * receivers, drop=drop)
+    capture = XdpCapture(interface, program, ring_mib * receivers)
     rings: list[XdpRxRing] = []
     try:
         rings += (

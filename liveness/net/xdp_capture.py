@@ -58,7 +58,7 @@ _WORDS: Final = FIELDS_BYTES // 8
 class XdpCapture:
     """XDP program on an interface, with the maps that it writes."""
 
-    def __init__(self, interface: str, program: Program, ring_mib: int, *, drop: bool) -> None:
+    def __init__(self, interface: str, program: Program, ring_mib: int) -> None:
         """Attach the program in the driver. Raises UnsupportedError with the reason if that is not possible."""
         self.interface = interface
         self.cpus = cpu_count()
@@ -82,7 +82,7 @@ class XdpCapture:
                 size = self.cpus * self.count * BLOCK_BYTES
                 self.blocks = np.frombuffer(self.block_memory, np.uint8, size).reshape(-1, self.count, BLOCK_BYTES)
                 prepare(self.control, self.blocks)
-                code = capture_program(program, control, blocks, self.cpus, self.count, drop=drop)
+                code = capture_program(program, control, blocks, self.cpus, self.count)
                 loaded = opened(ebpf.load_program(ebpf.XDP, code, name="liveness_capture"))
                 self.link = attached(interface, index, loaded)
         except OSError as error:

@@ -42,8 +42,6 @@ class Receive(Struct, frozen=True, kw_only=True):
     nic_drops: int = 0
     capture: str = ""
     """How packets were captured: `packet`, `xdp`, or empty if it is not known."""
-    reasons: list[str] = field(default_factory=list)
-    """What that capture did not do, and why."""
 
 
 class Transmit(Struct, frozen=True, kw_only=True):

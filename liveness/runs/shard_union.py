@@ -237,11 +237,7 @@ def _summed(kind: type[Any], records: Sequence[Any], names: Sequence[str] | None
 def _receive(manifests: Sequence[Manifest]) -> Receive:
     records = [one.receive for one in manifests]
     total: Receive = _summed(Receive, records, ("packets", "kernel_packets", "kernel_drops", "nic_drops"))
-    return msgspec.structs.replace(
-        total,
-        capture=words_of(one.capture for one in records),
-        reasons=list(dict.fromkeys(reason for one in records for reason in one.reasons)),
-    )
+    return msgspec.structs.replace(total, capture=words_of(one.capture for one in records))
 
 
 def _transmit(manifests: Sequence[Manifest]) -> Transmit:

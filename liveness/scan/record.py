@@ -39,7 +39,6 @@ class Identity:
     transport: str
     transport_reasons: Sequence[str]
     capture: str
-    capture_reasons: Sequence[str]
     started_ns: int
     dropped: Dropped | None = None
     """Outcome of the privilege drop; None before it."""
@@ -207,7 +206,6 @@ def final_manifest(
             kernel_drops=kernel_drops,
             nic_drops=totals.nic_drops,
             capture=identity.capture,
-            reasons=list(identity.capture_reasons),
         ),
         transmit=_transmit(totals, int(sent.sum()), identity),
         loss_warnings=[

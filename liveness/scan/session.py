@@ -17,8 +17,7 @@ from liveness.net.links import in_lab
 from liveness.net.path.finding import AUTO, find_path
 from liveness.net.path.path import Path
 from liveness.net.path.watch import PathWatch
-from liveness.net.port_users import shared_ports
-from liveness.net.receiving import XDP, open_receiving
+from liveness.net.receiving import open_receiving
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.rx_xdp import XdpRxRing
 from liveness.net.transport import Transport, open_transport
@@ -189,7 +188,6 @@ def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitS
         receive.ring_mib,
         receive.capture,
         ethernet=path.ethernet,
-        shared=_why_shared(plan) if receive.capture == XDP else None,
     )
     for ring in receiving.rings:
         cleanup.callback(ring.close)
@@ -205,17 +203,8 @@ def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitS
         ethernet=path.ethernet,
     )
     talk = open_talk_path(plan, constants, path, cleanup) if plan.talks else None
-    identity = Identity(
-        directory, path, sources, transport.name, transport.reasons, receiving.name, receiving.reasons, time.time_ns()
-    )
+    identity = Identity(directory, path, sources, transport.name, transport.reasons, receiving.name, time.time_ns())
     return Opened(identity, constants, transport, receiving.rings, watch, talk)
-
-
-def _why_shared(plan: Plan) -> str | None:
-    """Return why other programs may wait for packets that can be replies to a plan's probes, or None."""
-    if plan.config.network.foreign_sources:
-        return "the source addresses are not all this host's"
-    return shared_ports(plan.cookie.port_first, plan.cookie.port_last)
 
 
 def with_clock(

@@ -22,7 +22,7 @@ TARGETS: Final = 1 << 12
 
 @in_network_of_root
 def test_a_scan_that_captures_by_xdp_finds_the_truth_of_the_model(tmp_path: Path) -> None:
-    """Two receivers share the CPUs. The ports are the lab's, so RSTs and datagrams end in the driver."""
+    """Two receivers share the CPUs."""
     file = config(
         tmp_path,
         TARGETS,
@@ -36,7 +36,7 @@ def test_a_scan_that_captures_by_xdp_finds_the_truth_of_the_model(tmp_path: Path
     assert done.returncode == 0, done.stderr
     census = Census(Path(done.stdout.strip()))
     received = census.manifest.receive
-    assert (received.capture, received.reasons, received.kernel_drops) == (XDP, [], 0)
+    assert (received.capture, received.kernel_drops) == (XDP, 0)
     comparison = check_model_run(census.path, load_population())
     assert (comparison.targets, comparison.problems, comparison.equal) == (TARGETS, [], True)
     assert received.kernel_packets == received.packets > 0

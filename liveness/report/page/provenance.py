@@ -31,7 +31,7 @@ def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Table
         ("vantage: source addresses", ", ".join(manifest.source_addresses) or ABSENT),
         *_place_rows(manifest),
         ("sent through", _with_reasons(transmit.transport, transmit.reasons)),
-        ("captured by", _with_reasons(manifest.receive.capture, manifest.receive.reasons)),
+        ("captured by", manifest.receive.capture or ABSENT),
         ("senders, receivers", f"{manifest.senders}, {manifest.receivers}"),
         ("control port", ABSENT if manifest.control_port is None else str(manifest.control_port)),
         ("targets", targets_text(manifest, run)),
@@ -44,7 +44,7 @@ def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Table
 
 
 def _with_reasons(name: str, reasons: Sequence[str]) -> str:
-    """Return the way in which frames were sent or captured, and why in no other way."""
+    """Return the way in which frames were sent, and why in no other way."""
     return ": ".join(part for part in (name, "; ".join(reasons)) if part) or ABSENT
 
 
