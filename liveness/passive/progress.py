@@ -6,6 +6,8 @@ from typing import Final
 import msgspec
 
 from liveness.clock import utc, utc_now
+from liveness.errors import one_line
+from liveness.flows.record import encodable
 from liveness.passive.gates import Counts
 from liveness.passive.state import State
 
@@ -32,7 +34,7 @@ class Activity:
 
     def read(self, name: str, further: int) -> None:
         """Begin with an input; `further` are known to come after it."""
-        self.state, self.input, self.inputs_waiting = READING, name, further
+        self.state, self.input, self.inputs_waiting = READING, encodable(name), further
 
     def turn_to(self, state: str) -> None:
         """Begin with something else than reading."""
@@ -119,7 +121,7 @@ def status_of(
 def progress_lines(line: StatusLine) -> list[str]:
     """Return a status line for people: what the run does, its inputs and records, and its results."""
     doing = {
-        READING: f"reading {line.input}" if line.input else "looking for inputs",
+        READING: f"reading {one_line(line.input)}" if line.input else "looking for inputs",
         CLASSIFYING: f"classifying, {line.intervals_waiting:,} intervals to go",
         REPORTING: "writing the results",
         WAITING: "waiting for further inputs",

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -20,8 +21,9 @@ from liveness.compiling import display as compile_display
 from liveness.passive import pace
 from liveness.passive import run as run_module
 from liveness.passive.config import load_config
+from liveness.passive.gates import Counts
 from liveness.passive.pace import Pace
-from liveness.passive.progress import StatusLine
+from liveness.passive.progress import Activity, Progress, StatusLine, progress_lines, status_of
 from liveness.passive.run import PassiveRun
 from liveness.passive.state import State
 from liveness.watch.ticking import Ticker
@@ -127,6 +129,21 @@ def test_a_plain_line_a_minute_without_a_terminal(capsys: pytest.CaptureFixture[
     )
     assert shown == [said, said]
     assert capsys.readouterr().err == ""
+
+
+def test_a_file_name_moves_no_cursor() -> None:
+    """Whoever may put files into the folder of inputs names them."""
+    activity = Activity()
+    activity.read("in/\x1b]0;title\x07\nof\u202efile.csv", 0)
+    line = status_of("n/r", Progress(activity, 0, Counts(), 0, 0, 0, 0, 600), 1.0, 0.0, None)
+    assert progress_lines(line)[0] == "reading in/\\x1b]0;title\\x07\\nof\\u202efile.csv"
+
+
+def test_a_file_name_that_is_no_utf8_ends_no_status_file() -> None:
+    activity = Activity()
+    activity.read(os.fsdecode(b"in/\xff.csv"), 0)
+    line = status_of("n/r", Progress(activity, 0, Counts(), 0, 0, 0, 0, 600), 1.0, 0.0, None)
+    assert json.loads(msgspec.json.encode(line))["input"] == "in/\\udcff.csv"
 
 
 def test_kernels_that_a_run_compiles_are_counted_in_its_view(monkeypatch: pytest.MonkeyPatch) -> None:
