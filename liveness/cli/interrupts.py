@@ -11,12 +11,15 @@ from types import FrameType
 from typing import Final, NoReturn, Protocol
 
 from liveness import log
+from liveness.cli.streams import ERRORS
 from liveness.errors import StoppedEarlyError
 from liveness.system.exit_codes import exit_code_of
 
 EXIT_CODE: Final = exit_code_of(signal.SIGINT)
 GRACE_S: Final = 1.0
 """Longest time in seconds that a command takes to clean up."""
+VIEW_REMOVED: Final = b"\r\x1b[K\x1b[?25h"
+"""To the beginning of the line, erase it, and show the cursor, which live views hide."""
 
 
 class Interrupts:
@@ -41,7 +44,7 @@ class Interrupts:
 
     def _note(self, _number: int, _frame: FrameType | None) -> NoReturn:
         if self._raised:
-            os._exit(EXIT_CODE)
+            _leave_at_once()
         self.requested = self._raised = True
         raise KeyboardInterrupt
 
@@ -86,8 +89,16 @@ class Interrupts:
                 with suppress(Exception):
                     stop()
                 time.sleep(GRACE_S)
-                os._exit(EXIT_CODE)
+                _leave_at_once()
         os.close(reader)
+
+
+def _leave_at_once() -> NoReturn:
+    """End the process, with no view on the terminal, which has its cursor: nothing else cleans up any more."""
+    if os.isatty(ERRORS):
+        with suppress(OSError):
+            os.write(ERRORS, VIEW_REMOVED)
+    os._exit(EXIT_CODE)
 
 
 interrupts: Final = Interrupts()

@@ -180,6 +180,35 @@ def test_ctrl_c_during_imports_is_no_traceback(lists: Path, after_s: float) -> N
     assert (process.returncode, said) in [(130, []), (0, [])]
 
 
+@pytest.mark.parametrize("stuck", ["twice", "in a call"])
+def test_ctrl_c_leaves_the_terminal_its_cursor(stuck: str) -> None:
+    """A live view hides it; a command that ends at once, or does not return from a call, removes no view."""
+    code = f"""
+import os, signal, time
+from liveness.cli.interrupts import interrupts
+interrupts.install()
+with interrupts.ending_soon():
+    os.write(2, b"\\x1b[?25l a view")
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep({WAIT_S})
+    except KeyboardInterrupt:
+        if {stuck == "twice"}:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep({WAIT_S})
+"""
+    ours, theirs = os.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, stderr=theirs, check=False)
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):  # a terminal that nobody holds any more
+        while part := os.read(ours, 1 << 10):
+            seen += part
+    os.close(ours)
+    assert (done.returncode, seen) == (130, b"\x1b[?25l a view\r\x1b[K\x1b[?25h")
+
+
 def test_ctrl_c_in_code_that_a_library_makes_has_the_same_exit_code(tmp_path: Path) -> None:
     """CPython ends a module by SIGINT if an `exec` of text was interrupted, whoever handled the exception."""
     (tmp_path / "interrupted.py").write_text("""
