@@ -145,6 +145,7 @@ def _work(steps: Sequence[Step], waiting: int, counts: NDArray[np.int64]) -> OSE
     for ending in ENDING_SIGNALS:  # the parent cleans up: an exception in the midst of a compilation could be lost
         if callable(signal.getsignal(ending)):
             signal.signal(ending, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the parent too, which ends its children
     while number := os.read(waiting, 1):
         with CompiledKernels(counts[number[0]]):
             steps[number[0]].load()

@@ -341,3 +341,27 @@ print(Path("named").read_text(), name() == before)
 def test_processes_that_compile_are_named_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_code(tmp_path, NAMED) == ["compiling True"]
+
+
+INTERRUPTED = """
+import os
+import signal
+import many_kernels as many
+from pathlib import Path
+from liveness.system.warming import Step, compile_kernels
+
+def load():
+    os.kill(os.getpid(), signal.SIGINT)
+    many.load_third()
+
+load.__code__ = load.__code__.replace(co_filename=many.__file__)
+signal.signal(signal.SIGINT, lambda *_: Path("cleaned").write_text("by a child"))
+print(compile_kernels([Step("interrupted", load)]), Path("cleaned").exists())
+"""
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_ctrl_c_is_left_to_the_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal sends it to children too: what the command cleans up then is cleaned up once."""
+    monkeypatch.chdir(tmp_path)
+    assert run_code(tmp_path, INTERRUPTED) == ["True False"]
