@@ -16,9 +16,9 @@ def command(context: click.Context, *, interface: str | None, as_json: bool, com
     Exit code 0 if scanning works on this machine's own interfaces or in the lab, 3 if neither does.
     """
     if compiles:
-        from liveness.scan.session import compile_kernels
+        from liveness.cli.warm import PARTS, compile_steps
 
-        compile_kernels()
+        compile_steps(PARTS["scan"]())
         click.echo("all kernels are compiled")
         return
     from liveness.cli.printing import print_document, print_tables

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from liveness.system.warming import Step
 
@@ -76,6 +76,32 @@ def _temporary_files_together() -> "Iterator[None]":
             tempfile.tempdir = before
 
 
+def compile_steps(of_parts: "Iterable[Step]") -> bool:
+    """Compile what no cache has yet of the kernels of some steps, and return whether there was anything.
+
+    LivenessError where nothing is compiled or kept.
+    """
+    from liveness.errors import LivenessError
+    from liveness.kernel import COMPILED, keeps_compiled, kept_in, needs_compiling
+    from liveness.system.warming import compile_kernels
+
+    if not COMPILED:
+        raise LivenessError("NUMBA_DISABLE_JIT is set: kernels run without being compiled; unset it")
+    if not keeps_compiled:
+        reason = (
+            "there is no directory for compiled kernels that this user can write, and nobody else"
+            if kept_in is None
+            else f"{kept_in} cannot be written: what it holds is used, nothing is added"
+        )
+        raise LivenessError(f"{reason}; set NUMBA_CACHE_DIR to the path of a directory of this user alone")
+    steps = list(of_parts)
+    with _temporary_files_together():
+        compiled = compile_kernels({step.name: step for step in steps}.values())
+    if any(needs_compiling(step.name, step.load) for step in steps):
+        raise LivenessError("what is compiled could not be kept: later commands compile it again")
+    return compiled
+
+
 @click.command("warm")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
 @click.argument("what", nargs=-1, type=click.Choice([*PARTS, "all"]), metavar="[scan|analyze|survey|passive|all]...")
@@ -87,26 +113,10 @@ def command(what: tuple[str, ...], *, quiet: bool) -> None:
     """
     from liveness import log
     from liveness.cli.messages import quieten
-    from liveness.errors import LivenessError
-    from liveness.kernel import COMPILED, keeps_compiled, kept_in, needs_compiling
-    from liveness.system.warming import compile_kernels
 
     if quiet:
         quieten()
-    if not COMPILED:
-        raise LivenessError("NUMBA_DISABLE_JIT is set: kernels run without being compiled; unset it")
-    if not keeps_compiled:
-        reason = (
-            "there is no directory for compiled kernels that this user can write, and nobody else"
-            if kept_in is None
-            else f"{kept_in} cannot be written: what it holds is used, nothing is added"
-        )
-        raise LivenessError(f"{reason}; set NUMBA_CACHE_DIR to the path of a directory of this user alone")
     chosen = PARTS if not what or "all" in what else dict.fromkeys(what)
-    steps = [step for name in chosen for step in PARTS[name]()]
-    with _temporary_files_together():
-        compiled = compile_kernels({step.name: step for step in steps}.values())
-    if any(needs_compiling(step.name, step.load) for step in steps):
-        raise LivenessError("what is compiled could not be kept: later commands compile it again")
+    compiled = compile_steps(step for name in chosen for step in PARTS[name]())
     names = ", ".join(chosen)
     log.info(f"kernels of {names}: {'compiled' if compiled else 'were compiled already'}")

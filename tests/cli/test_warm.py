@@ -14,6 +14,7 @@ from liveness.errors import LivenessError
 from liveness.kernel import COMPILED
 from liveness.system.exit_codes import exit_code_of
 from liveness.system.warming import Step
+from tests.cli.support import liveness
 
 compiled_only = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
 
@@ -181,6 +182,12 @@ def test_without_a_place_for_what_is_compiled_nothing_is_done(monkeypatch: pytes
         assert isinstance(result.exception, LivenessError)
         assert str(result.exception).startswith(reason)
         assert "set NUMBA_CACHE_DIR" in str(result.exception)
+
+
+def test_the_doctor_says_no_more_than_was_done(tmp_path: Path) -> None:
+    done = liveness("doctor", "--compile", env={"NUMBA_DISABLE_JIT": "1", "NUMBA_CACHE_DIR": str(tmp_path)})
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("liveness: error: NUMBA_DISABLE_JIT is set")
 
 
 @compiled_only
