@@ -14,11 +14,13 @@ from typing import Final
 
 import click
 
-from liveness.cli.warm import PARTS
+from liveness.cli.warm import PARTS, compile_steps
 from liveness.compiling.cache import COMPILED_MARKS
 from liveness.compiling.shipped import FOLDER, PROCESSOR, shipped_machine
 from liveness.compiling.sources import PACKAGE
-from liveness.system.warming import Step, compile_kernels
+from liveness.errors import LivenessError
+from liveness.kernel import kept_in
+from liveness.system.warming import Step
 
 ROOT: Final = Path(__file__).parents[1]
 OF_PROJECT: Final = ("pyproject.toml", "README.md", "LICENSE")
@@ -48,7 +50,7 @@ def main(output: Path, names: tuple[str, ...], *, only_compile: bool) -> None:
     """Build a wheel with compiled kernels, and print its path."""
     chosen = names or tuple(steps())
     if only_compile:
-        compile_kernels([steps()[name] for name in chosen])
+        compile_here(chosen)
         return
     if shipped_machine(ROOT) is None:
         raise click.ClickException(f"this machine cannot compile for {PROCESSOR}: it lacks a part of that")
@@ -68,7 +70,18 @@ def compile_into(cache: Path, names: tuple[str, ...]) -> None:
     words = [word for name in names for word in ("--step", name)]
     processor = {"NUMBA_CPU_NAME": PROCESSOR, "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(cache)}
     command = [sys.executable, "-P", __file__, "--compile", *words]
-    subprocess.run(command, env={**os.environ, **processor}, check=True)
+    if subprocess.run(command, env={**os.environ, **processor}, check=False).returncode:
+        raise click.ClickException("there is no wheel: its kernels are not compiled")
+
+
+def compile_here(names: tuple[str, ...]) -> None:
+    """Compile the kernels of some steps into the cache that the environment names. ClickException if they are not."""
+    if kept_in is not None and kept_in.parent != Path(os.environ["NUMBA_CACHE_DIR"]).resolve():
+        raise click.ClickException(f"kernels would be kept in {kept_in}: others can change a folder above TMPDIR")
+    try:
+        compile_steps(steps()[name] for name in names)
+    except LivenessError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def lay_out(tree: Path, cache: Path) -> None:

@@ -63,6 +63,20 @@ def test_a_wheel_with_kernels_compiles_nothing_where_they_fit(tmp_path: Path) ->
     assert loaded("other sources") == ["True", "True", "False", "True"]
 
 
+@pytest.mark.skipif(shipped_machine(ROOT) is None, reason="no kernels of a wheel are compiled on this machine")
+@pytest.mark.parametrize("why", ["NUMBA_DISABLE_JIT is set", "TMPDIR"])
+def test_without_kernels_there_is_no_wheel(why: str, tmp_path: Path) -> None:
+    """Others may change what lies in the second TMPDIR: nothing that will run is kept there."""
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    variable = {"TMPDIR": str(tmp_path / "open")} if why == "TMPDIR" else {"NUMBA_DISABLE_JIT": "1"}
+    build = [sys.executable, "-P", str(ROOT / "scripts" / "wheel.py"), "--step", STEP, "-o", str(tmp_path / "dist")]
+    done = subprocess.run(build, env={**os.environ, **variable}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [why in line for line in done.stderr.splitlines()] == [True, False]
+    assert not list(tmp_path.glob("dist/*"))
+
+
 @pytest.mark.parametrize(
     ("system", "lacks", "fits"),
     [
