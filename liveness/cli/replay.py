@@ -1,6 +1,6 @@
 """``liveness replay``: match captured packets again to make the sets of a run, and compare them."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager
 from logging import ERROR
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from liveness.errors import LivenessError, StoppedEarlyError, UsageError
 from liveness.system.exit_codes import exit_code_of
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
     from rich.status import Status
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from liveness.scan.receive.replay import Replayed
 
 FOLDER = "replay"
+READING = "reading"
 
 
 @click.command("replay")
@@ -100,12 +101,19 @@ def _default_place(run_dir: Path, manifest: "Manifest") -> Path:
     return Path(FOLDER) / manifest.name / manifest.run_id
 
 
-def _status(*, quiet: bool) -> "AbstractContextManager[Status | None]":
-    """Return a progress line for a terminal; other outputs have none."""
+@contextmanager
+def _status(*, quiet: bool) -> "Iterator[Status | None]":
+    """Return a progress line for a terminal, also of kernels that are compiled meanwhile; other outputs have none."""
     from rich.console import Console
 
+    from liveness.compiling.display import shown_on
+
     console = Console(stderr=True)
-    return nullcontext() if quiet or not console.is_terminal else console.status("reading", spinner="line")
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with console.status(READING, spinner="line") as status, shown_on(lambda text: status.update(text or READING)):
+        yield status
 
 
 def _leave(done: "Replayed", run_dir: Path, *, check: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from liveness.cli import compiling
+from liveness.cli import compiling, replay
 from liveness.cli.messages import people
 from liveness.compiling import display
 from liveness.kernel import COMPILED
@@ -176,6 +176,21 @@ def test_without_displays_a_view_gets_nothing() -> None:
     finally:
         display._displays[:] = before
     assert shown == ["compiling kernels: 1 of 2"]
+
+
+def test_a_replay_shows_it_in_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two lines of progress would write over each other."""
+    monkeypatch.setattr(display, "_displays", [pytest.fail])
+    with replay._status(quiet=True) as none:
+        assert none is None
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with replay._status(quiet=False) as status:
+        assert status is not None
+        display.show(1, 3)
+        assert str(status.status) == "compiling kernels, once: 1 of 3"
+        display.clear()
+        assert str(status.status) == "reading"
 
 
 @pytest.mark.parametrize(
