@@ -69,12 +69,11 @@ def peak_bound_pps(config: Config, targets: Targets, rate_pps: float) -> float:
     lanes = (len(config.probes) + config.control) * config.retransmit.attempts
     talk_lanes = len(_talked(config)) * config.retransmit.attempts * len(_talk_stages(config))
     rate_pps *= config.shard.of
-    # a sender's packets are evenly spaced; where there are several, each may begin a second with one
-    sent_pps = rate_pps * (len(config.probes) + config.control)
-    senders = _senders(config, sent_pps)
-    in_all = float((math.floor(sent_pps * WINDOW_S / senders) + 1) * senders)
+    in_all = float(_most_sent(config, rate_pps, WINDOW_S))
     if talk_lanes:
-        in_all += math.ceil((config.talk.rate.pps or 0.0) * (WINDOW_S + BURST_S)) * config.shard.of
+        # each stage sends at most one packet for each that was sent in a second and its spread
+        begun = sum(_most_sent(config, rate_pps, WINDOW_S + spread) for _, spread in _talk_stages(config))
+        in_all += min(begun, math.ceil((config.talk.rate.pps or 0.0) * (WINDOW_S + BURST_S)) * config.shard.of)
         lanes += talk_lanes
     peak = 0.0
     for kind in _kinds(config, targets):
@@ -102,6 +101,16 @@ def _talk_stages(config: Config) -> tuple[tuple[float, float], ...]:
         (REPEAT_S, 2 * SPREAD_S),
         (wait_s, SPREAD_S),
     )
+
+
+def _most_sent(config: Config, rate_pps: float, window_s: float) -> int:
+    """Return the most packets of probes that leave within so many seconds, to all networks together.
+
+    A sender's packets are evenly spaced; where there are several, each may begin with one.
+    """
+    sent_pps = rate_pps * (len(config.probes) + config.control)
+    senders = _senders(config, sent_pps)
+    return (math.floor(sent_pps * window_s / senders) + 1) * senders
 
 
 def _senders(config: Config, sent_pps: float) -> int:

@@ -137,15 +137,16 @@ def with_talks(sent: list[tuple[float, int, bool]], wait_s: float, random: np.ra
 @settings(max_examples=40, deadline=None)
 @given(
     sizes=st.lists(st.sampled_from([1, 7, 64, 200, 256]), min_size=1, max_size=6),
-    rate_pps=st.sampled_from([3, 20, 100, 700]),
+    rate_pps=st.sampled_from([0.02, 0.2, 0.5, 1, 3, 20, 100, 700]),
     attempts=st.integers(1, 2),
     spacing=st.sampled_from(["0ms", "10ms", "500ms"]),
     queue=st.sampled_from([0, 10, 1_000]),
     wait=st.sampled_from(["1500ms", "3s", "5s"]),
+    senders=st.integers(1, 2),
     seed=st.integers(0, 2**32),
 )
 def test_no_second_of_a_run_that_talks_has_more_than_the_bound(
-    sizes: list[int], rate_pps: float, attempts: int, spacing: str, queue: int, wait: str, seed: int
+    sizes: list[int], rate_pps: float, attempts: int, spacing: str, queue: int, wait: str, senders: int, seed: int
 ) -> None:
     config = config_of(
         probes=["icmp", "tcp/80", "tcp/22"],
@@ -153,12 +154,12 @@ def test_no_second_of_a_run_that_talks_has_more_than_the_bound(
         talk={"wait": wait},
         probe_spacing=spacing,
         retransmit={"attempts": attempts, "queue": queue},
-        senders=1,
+        senders=senders,
     )
     targets, random = targets_of(*sizes), np.random.default_rng(seed)
     most = max(
         most_in(with_talks(sent, config.talk.wait.seconds, random), 1 + CATCH_UP_S)
-        for sent in packets_of(config, targets, rate_pps, seed, 1).values()
+        for sent in packets_of(config, targets, rate_pps, seed, senders).values()
     )
     assert most <= peak_bound_pps(config, targets, rate_pps)
 
@@ -170,6 +171,25 @@ def test_talks_count_in_the_limit() -> None:
     check_pps_per_24(silent, targets, load_of(silent))
     with pytest.raises(RefusedError, match="300: at 100pps one"):
         check_pps_per_24(talking, targets, load_of(talking))
+
+
+def test_at_low_rates_talks_add_no_more_than_the_probes_that_begin_them() -> None:
+    """Every limit below 100 was refused at any rate: the talks of all probes of a visit were taken to fall together."""
+    probes = ["icmp", "dns", "ntp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547"]
+    config = config_of(
+        probes=probes, applications=["ssh", "telnet", "http", "tls", "cwmp"], rate="1pps", limits={"max_pps_per_24": 20}
+    )
+    whole = Targets.build(Intervals.from_bounds([FIRST], [FIRST + (1 << 24) - 1]), Intervals.empty())
+    assert peak_bound_pps(config, whole, 0.001) == 1 + 5
+    few, some = (peak_bound_pps(config, whole, rate_pps) for rate_pps in (0.1, 1.0))
+    assert few < some < 80
+    with pytest.raises(RefusedError, match=r"set rate to 0\.\d+pps or less"):
+        check_pps_per_24(config, whole, load_of(config))
+    hopeless = config_of(
+        probes=["icmp", "tcp/80"], applications=["http"], rate="1pps", limits={"max_pps_per_24": 2}, senders=1
+    )
+    with pytest.raises(RefusedError, match="may have up to 6, with what talks add, or raise the limit"):
+        check_pps_per_24(hopeless, targets_of(256), load_of(hopeless))
 
 
 @pytest.mark.parametrize("queue", [0, 100, 1_000_000])

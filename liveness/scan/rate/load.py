@@ -20,6 +20,7 @@ AUTO_START_PPS: Final = 500.0
 BEYOND_ANY_PPS: Final = 1e9
 """A rate in packets per second that no interface reaches."""
 NO_RATE: Final = "no rate keeps to it: any packet makes its second one of a packet"
+NO_RATE_FOR: Final = "no rate keeps to it: at the lowest one a second may have up to"
 AUTO_FIRST_STEPS: Final = 4
 """`rate: auto` begins at its limit divided by this at most."""
 
@@ -58,7 +59,13 @@ def check_pps_per_24(config: Config, targets: Targets, load: Load) -> None:
         return
     low = _highest_uncrowded(config, targets, limit_pps, 0.0, load.rate_pps)
     field = "rate_limit" if config.rate.auto else "rate"
-    remedy = f"set {field} to {_rounded_down(low)}pps or less" if limit_pps >= 1 and low else NO_RATE
+    if limit_pps < 1:
+        remedy = NO_RATE
+    elif low:
+        remedy = f"set {field} to {_rounded_down(low)}pps or less"
+    else:
+        remedy = f"{NO_RATE_FOR} {peak_bound_pps(config, targets, float(MIN_RATE_PPS)):,.0f}"
+        remedy += ", with what talks add" if config.applications else ""
     raise RefusedError(
         f"config {config.name!r}: $.limits.max_pps_per_24: {limit_pps:g}: at {config.highest_rate} one /24 may get"
         f" {peak_pps:,.0f} packets in its busiest second: {remedy}, or raise the limit"
