@@ -94,15 +94,17 @@ class Coordinator:
         if not self.placement.embedded:
             return self.placement.stop()
         placed = self.placement.submitted()
-        others = [
-            self.work.job(self.plan, planned, vantage, self.secret)
-            for planned in self._unfinished()
-            if planned.job not in placed
-            for vantage in (self.work.fleet.vantages if self.plan.moves else [self._vantage(planned)])
-        ]
-        stop_others(others, 0.0)
-        left = self.placement.stop() + stop_others(others, STOP_S)
-        return list(dict.fromkeys(left))
+        try:
+            others = [
+                self.work.job(self.plan, planned, vantage, self.secret)
+                for planned in self._unfinished()
+                if planned.job not in placed
+                for vantage in (self.work.fleet.vantages if self.plan.moves else [self._vantage(planned)])
+            ]
+            stop_others(others, 0.0)
+        finally:  # whatever is wrong with the others, our own are stopped
+            left = self.placement.stop()
+        return list(dict.fromkeys(left + stop_others(others, STOP_S)))
 
     def _find(self, planned: PlannedJob) -> None:
         """Take the result of a job that has ended before this command, and its move if it was moved."""

@@ -81,20 +81,33 @@ def _wait_for_other(workplace: Workplace) -> None:
 def stop_others(jobs: Iterable[Job], patience_s: float) -> list[str]:
     """Stop the runners that another command has begun for jobs, all at once; return the jobs whose have not ended.
 
-    They have `patience_s` together; with 0 they are asked to stop, and not waited for.
+    They have `patience_s` together; with 0 they are asked to stop, and not waited for. Nobody waits for a job whose
+    directory cannot be opened, but it is returned: a runner may be at work in it.
     """
-    left = [Workplace(job, path_of(job)) for job in jobs if path_of(job).is_dir()]
+    everywhere = [Workplace(job, path_of(job)) for job in jobs]
+    states = [_is_at_work(workplace) for workplace in everywhere]
+    closed = [workplace for workplace, state in zip(everywhere, states, strict=True) if state is None]
+    left = [workplace for workplace, state in zip(everywhere, states, strict=True) if state]
     until_s = time.monotonic() + patience_s
-    while left := [workplace for workplace in left if workplace.is_locked()]:
+    while left:
         for workplace in left:
             pid = holder_of(workplace.path, LOCK)
             if pid is not None:
-                with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGTERM)
         if time.monotonic() >= until_s:
             break
         time.sleep(POLL_S)
-    return [workplace.job.job for workplace in left]
+        left = [workplace for workplace in left if _is_at_work(workplace) is not False]
+    return [workplace.job.job for workplace in everywhere if workplace in closed or workplace in left]
+
+
+def _is_at_work(workplace: Workplace) -> bool | None:
+    """Return whether a runner is at work in a directory, which need not exist; None if it cannot be opened."""
+    try:
+        return workplace.path.is_dir() and workplace.is_locked()
+    except (OSError, LivenessError):
+        return None
 
 
 def _runner(workplace: Workplace, document: bytes) -> int:

@@ -1,5 +1,7 @@
 """The coordinator over placements that are made up: versions, clocks, answers that do not come, runners that die."""
 
+import errno
+import os
 import subprocess
 import sys
 import time
@@ -7,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
@@ -15,6 +17,7 @@ from obstore.store import MemoryStore
 
 from liveness.config.load import load_config
 from liveness.errors import LivenessError
+from liveness.files.directory import Directory
 from liveness.fleet import marks
 from liveness.fleet.coordinator import LATEST_S, MOST_TRIES, Coordinator
 from liveness.fleet.job import Job, Outcome
@@ -24,6 +27,7 @@ from liveness.fleet.plans import find_or_make_plan
 from liveness.fleet.store import Store
 from liveness.fleet.vantages import VantagePoint, load_fleet
 from liveness.fleet.work import Work
+from liveness.fleet.workplace import Workplace
 from liveness.version import __version__
 from tests.census.support import ROOT
 from tests.fleet.support import Place, cleaned, wait_for
@@ -340,3 +344,44 @@ def test_runners_of_an_earlier_command_are_stopped_all_at_once_also_where_they_w
             runner.kill()
             runner.wait()
     assert made.stop() == []
+
+
+def test_own_scans_are_stopped_also_where_the_directory_of_another_job_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that another user made: its runner may go on, which the command says."""
+
+    class Noted(MadeUp):
+        stopped = False
+
+        def stop(self) -> list[str]:
+            self.stopped = True
+            return []
+
+    def no_entry(*_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    placement = Noted({})
+    places: dict[str, Any] = {f"vantages.{at}.directory": str(tmp_path / f"v{at}") for at in (0, 1)}
+    made = coordinator_of(tmp_path, placement, **SPLIT, **places)
+    closed = made.plan.jobs[0].job
+    folder = tmp_path / "v0/wide/r1" / closed.replace("/", ".")
+    folder.mkdir(parents=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(Directory, "open", no_entry)
+        assert made.stop() == [closed]
+    assert placement.stopped
+    placement.stopped = False
+    with monkeypatch.context() as patched:
+        patched.setattr("liveness.fleet.coordinator.stop_others", no_entry)
+        with pytest.raises(PermissionError):
+            made.stop()
+    assert placement.stopped
+    monkeypatch.setattr("liveness.fleet.coordinator.STOP_S", 0.0)
+    lock = Workplace(made.work.job(made.plan, made.plan.jobs[0], made.work.fleet.vantages[0], b""), folder).lock()
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "kill", no_entry)
+            assert made.stop() == [closed]
+    finally:
+        os.close(lock)
