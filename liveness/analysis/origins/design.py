@@ -18,6 +18,8 @@ from liveness.analysis.across.pairing import LeftOut, Shared, common_to, differe
 from liveness.analysis.counting.probed import Probed
 from liveness.analysis.counting.run import probes_of, vantage_of
 from liveness.errors import UsageError, count_of
+from liveness.order.sampled import probed_within
+from liveness.runs.shards import block_prefix_of, planned_by_all_shards, shard_of
 from liveness.space.intervals import Intervals, union
 
 MOST_VANTAGES: Final = 12
@@ -103,11 +105,11 @@ def design_of(runs: Sequence[Probed]) -> Design:
     left_out += [found for run in chosen for found in _uncommon(run, shared)]
     gone = union(run.left_out for run in chosen)
     if len(gone):
-        shared = _without(shared, gone)
+        shared = _without(shared, gone, chosen)
         left_out += [
-            LeftOut(run.manifest.run, f"{count_of(run.left_out.count, 'target')}: no route led there from it")
+            LeftOut(run.manifest.run, f"{count_of(count, 'target')}: no route led there from it")
             for run in chosen
-            if len(run.left_out)
+            if (count := _targets_within(run, run.left_out))
         ]
     trials = _trials(runs, complete, vantages)
     if len(trials) * len(vantages) > MOST_CELLS:
@@ -162,15 +164,34 @@ def _common(runs: Sequence[Probed]) -> Shared:
     return shared
 
 
-def _without(shared: Shared, gone: Intervals) -> Shared:
-    """Return the common targets without some. Raises UsageError if none is left."""
+def _without(shared: Shared, gone: Intervals, runs: Sequence[Probed]) -> Shared:
+    """Return the common targets of runs without some. Raises UsageError if none is left.
+
+    How many are left is not known if the runs do not record what they could have probed.
+    """
     known = shared.addresses if shared.listed is None else shared.listed
     left = (Intervals.everything() if known is None else known).difference(gone)
-    if shared.listed is None:
-        return replace(shared, addresses=left)
-    if not len(left):
+    if shared.listed is not None:
+        targets: int | None = left.count
+    elif shared.targets is None or runs[0].listed is None:
+        targets = None
+    else:  # all runs probed one sample
+        counted = gone.difference(union(run.opted_out for run in runs))
+        targets = max(0, shared.targets - _targets_within(runs[0], counted))
+    if targets == 0:
         raise UsageError("--across: to no target a route led in all of these runs: give fewer of them")
-    return replace(shared, addresses=left, targets=left.count, listed=left)
+    return replace(shared, addresses=left, targets=targets, listed=None if shared.listed is None else left)
+
+
+def _targets_within(run: Probed, part: Intervals) -> int:
+    """Return how many targets of a run lie in a part of what it lists; all addresses of it unless it is a sample."""
+    if run.listed is None or not run.is_sample:
+        return part.count
+    manifest = run.manifest
+    index, shards = shard_of(manifest.config)
+    planned = manifest.planned if shards == 1 else planned_by_all_shards(manifest, run.listed)
+    prefix = block_prefix_of(manifest)
+    return probed_within(run.listed, planned, manifest.seed, prefix, part, index=index, shards=shards)
 
 
 def _uncommon(run: Probed, shared: Shared) -> list[LeftOut]:

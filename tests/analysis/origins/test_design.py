@@ -13,6 +13,7 @@ from liveness.analysis.counting.run import vantage_of
 from liveness.analysis.figures import Bars
 from liveness.analysis.origins.design import MOST_CELLS, MOST_VANTAGES, Design, design_of
 from liveness.errors import UsageError
+from liveness.order.sampled import probed_addresses
 from liveness.replies import Kind
 from liveness.runs.course import Lag, LanePassing, Timeline
 from liveness.runs.manifest import BlockStart, BlockStatus, Clock, MergedRun, Vantage
@@ -287,3 +288,27 @@ def test_targets_to_which_no_route_led_from_one_place_count_nowhere() -> None:
     known = design_of([other, unlisted]).addresses
     assert known is not None
     assert not known.contains(list(range(10, 30))).any()
+
+
+def test_of_a_sample_only_its_own_targets_are_left_out() -> None:
+    """What no route leads to is recorded for all addresses of the list."""
+    targets = ((0, 999),)
+    config = {"targets": {"allow": ["0.0.0.0-0.0.3.231"], "block": []}, "limits": {"max_targets": 400}}
+    changes = {"targets": 400, "config": config}
+    sample = probed_addresses(Intervals.from_bounds([0], [999]), 400, 73, 3, Intervals.everything())
+    assert sample.count == 400
+    far = range(100, 300)
+    gone = int(sample.contains(list(far)).sum())
+    assert 0 < gone < 200
+    places = {"ams1": (), "fra1": far}
+    scans = [
+        Scan(name, {ECHO: range(10)}, 1, second, targets, left_out=left_out, changes=changes)
+        for second, (name, left_out) in enumerate(places.items())
+    ]
+    found = design(*scans)
+    assert found.shared.targets == 400 - gone
+    assert [entry.reason for entry in found.left_out] == [f"{gone} targets: no route led there from it"]
+    unlisted = [replace(scan.probed(), listed=None) for scan in scans]
+    assert design_of(unlisted).shared.targets is None
+    with pytest.raises(UsageError, match="to no target a route led in all of these runs"):
+        design(scans[0], replace(scans[1], left_out=range(1000)))
