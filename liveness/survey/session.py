@@ -14,7 +14,7 @@ import msgspec
 from liveness import log
 from liveness.clock import utc
 from liveness.errors import LivenessError, StoppedEarlyError, explain
-from liveness.optouts.stage import finish_redaction
+from liveness.optouts.stage import STAGE, finish_redaction
 from liveness.planes.live import BOOT, ROUNDS_FOLDER, START_NS, LivePlanes
 from liveness.planes.manifest import SurveyManifest, write_manifest
 from liveness.planes.stored import StoredRounds
@@ -151,7 +151,9 @@ def _locked(path: Path) -> Iterator[tuple[RunDirectory, SurveyManifest]]:
 
     A removal of opted-out data that was cut short is finished first; the survey may have no rounds to resume then.
     """
-    directory, _ = resumable(path)
+    directory = RunDirectory(path)
+    if not (path / STAGE).is_dir():  # otherwise the removal may have removed the rounds already
+        resumable(path)
     lock = directory.lock()
     try:
         finish_redaction(directory)

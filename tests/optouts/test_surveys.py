@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, RefusedError, UsageError
+from liveness.files.directory import Directory
 from liveness.optouts import redacted_survey
 from liveness.optouts.applying import apply_lists
 from liveness.optouts.redaction import redact_run
@@ -215,6 +216,31 @@ def test_a_removal_that_was_cut_short_is_finished_before_anything_else(
     assert load_opt_outs(run).opt_outs.targets == 14
     with SurveyRun.open(run).matrix() as matrix:
         assert not matrix.planes("icmp", 0, len(BLOCKS)).sent[gone_of(run)].any()
+
+
+@pytest.mark.parametrize("act", ["resume", "check"])
+def test_a_removal_is_finished_also_where_it_was_cut_short_when_the_rounds_were_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    run = tmp_path / "run"
+    survey_on_disk(run)
+    (tmp_path / "list.txt").write_text("")
+    remove_tree = Directory.remove_tree
+
+    def killed(files: Directory, name: str) -> None:
+        remove_tree(files, name)
+        if name == ROUNDS_FOLDER:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Directory, "remove_tree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            redact_run(RunDirectory(run), parse_lines(LISTED), [tmp_path / "list.txt"])
+    assert (run / STAGE / "moves.json").is_file()
+    assert not (run / ROUNDS_FOLDER).exists()
+    with pytest.raises(UsageError, match="no rounds to resume from"):
+        check_resumable(run) if act == "check" else resume_survey(run, Observers(lambda *_: None, lambda _: None))
+    assert not (run / STAGE).exists()
 
 
 def test_surveys_below_a_folder_lose_what_their_own_lists_block(tmp_path: Path) -> None:
