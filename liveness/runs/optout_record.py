@@ -96,10 +96,14 @@ def write_opt_outs(directory: Path, kept: KeptOptOuts) -> None:
     write_atomically(directory / OPT_OUTS_FILE, content)
 
 
-def load_opt_outs(directory: Path) -> KeptOptOuts:
-    """Return a run's record of opt-outs, an empty one if it has none. Raises LivenessError for one that is damaged."""
+def load_opt_outs(
+    directory: Path, why: str = "damaged, what was withdrawn is taken from the blocklists"
+) -> KeptOptOuts:
+    """Return a run's record of opt-outs, an empty one if it has none.
+
+    Raises LivenessError for one that is damaged; `why` says so, and what follows from it.
+    """
     path = directory / OPT_OUTS_FILE
-    why = "damaged, what was withdrawn is taken from the blocklists"
     try:
         with Directory.open(directory) as files:
             content = read_below(files, OPT_OUTS_FILE)

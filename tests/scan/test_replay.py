@@ -27,7 +27,7 @@ from liveness.replylog.runlog import settle
 from liveness.runs.left_out import add_left_out, load_left_out
 from liveness.runs.manifest import Manifest, ProbeCounts, Receive
 from liveness.runs.merge import merge
-from liveness.runs.optout_record import KeptOptOuts, load_opt_outs, write_opt_outs
+from liveness.runs.optout_record import OPT_OUTS_FILE, KeptOptOuts, load_opt_outs, write_opt_outs
 from liveness.runs.rundir import LOCK_FILE, RunDirectory
 from liveness.scan.plan import Plan
 from liveness.scan.receive.receiver import Receiver
@@ -212,6 +212,14 @@ def test_targets_that_opted_out_of_a_run_count_in_no_number_of_its_replay(lived:
     numbers = [json.loads(liveness("analyze", tmp_path / name, "--json").out)["runs"][0] for name in ("run", "out")]
     assert [(each["targets"], each["opted_out"]) for each in numbers] == [(COUNT - 4, 4)] * 2
     assert numbers[0]["taxonomy"] == numbers[1]["taxonomy"]
+
+
+def test_nothing_is_replayed_if_it_is_not_known_what_was_removed(lived: Lived, tmp_path: Path) -> None:
+    shutil.copytree(lived.path, tmp_path / "run")
+    (tmp_path / "run" / OPT_OUTS_FILE).write_text("{")
+    run = liveness("replay", "--run", tmp_path / "run", "-o", tmp_path / "out")
+    assert_one_line(run, 1, str(tmp_path / "run" / OPT_OUTS_FILE), "damaged", "so nothing is replayed")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["", "redacted by an older version"])

@@ -35,6 +35,7 @@ from liveness.space.targets import Targets
 _MUTE: Final = Kind.MUTE.label
 COUNTS = ("messages", "weak", "attempts", "attempts_by_kind", "rejected", "protocols")
 """Counters of a manifest that a replay must reproduce."""
+DAMAGED: Final = "damaged, what was removed from this run is not known, so nothing is replayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def replay(
     """
     manifest = run.read_manifest()
     plan = plan_of(run, manifest, log)
-    left_out, opt_outs = load_left_out(run.path), load_opt_outs(run.path)
+    left_out, opt_outs = load_left_out(run.path), load_opt_outs(run.path, DAMAGED)
     sources = tuple(parse_address(address) for address in manifest.source_addresses)
     program = reply_filter(sources, plan.cookie.port_first, plan.cookie.port_last, REPLY_ICMP_TYPES)
     constants = constants_of(plan, LinkAddresses(bytes(6), bytes(6)), sources)
