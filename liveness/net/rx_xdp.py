@@ -59,8 +59,10 @@ class XdpRxRing:
         self._turn = 0
         """Place in `_cpus` of the next CPU to look at."""
         self._retire_s = retire_ms / 1000
-        self._partial_s = 0.0
-        """When blocks that are not full were last looked at."""
+        self._look_s = 0.0
+        """When the last look at blocks that are not full began."""
+        self._to_look_at: set[int] = set()
+        """CPUs that this look has still to come to; the others give full blocks only until the next one."""
         self._current: Taken | None = None
         self._rings = {cpu: CpuRing(capture.control[cpu], capture.blocks[cpu]) for cpu in self._cpus}
         self._before = RxStatistics(0, 0, 0)
@@ -82,20 +84,21 @@ class XdpRxRing:
     def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
         """Return the next block, a view of the ring, or None: see RxRing. Raises InterfaceGoneError.
 
-        A block that is not full is returned `retire_ms` after the last one at the earliest, with the packets that it
-        has by then. While the interface is down no packets come; they come again when it is up.
+        Blocks that are not full are looked at every `retire_ms`, once on each CPU, and returned with the packets that
+        they have by then; a call whose time is over looks at all of them. While the interface is down no packets come;
+        they come again when it is up.
         """
         deadline = time.monotonic() + timeout_s
         while self._current is None:
             now_s = time.monotonic()
             left_s = deadline - now_s
             self._follow_clock()
-            partial = left_s <= 0 or now_s - self._partial_s >= self._retire_s
-            self._current = self._take(partial=partial)
+            if left_s <= 0 or now_s - self._look_s >= self._retire_s:
+                self._look_s = now_s
+                self._to_look_at = set(self._cpus)
+            self._current = self._take()
             if self._current is not None:
                 break
-            if partial:
-                self._partial_s = now_s
             if left_s <= 0:
                 self._check_existence()
                 return None
@@ -103,11 +106,13 @@ class XdpRxRing:
                 os.read(self._timer, 8)
         return self._current.block
 
-    def _take(self, *, partial: bool) -> "Taken | None":
-        """Return the packets of the next block that has any, of all CPUs in turn; unless `partial`, of full ones."""
+    def _take(self) -> "Taken | None":
+        """Return the packets of the next block that has any, of all CPUs in turn."""
         for _ in self._cpus:
             cpu = self._cpus[self._turn]
-            taken = self._rings[cpu].take(partial=partial)
+            taken = self._rings[cpu].take(partial=cpu in self._to_look_at)
+            if taken is None or not taken.full:
+                self._to_look_at.discard(cpu)
             if taken is not None:
                 return taken
             self._turn = (self._turn + 1) % len(self._cpus)
