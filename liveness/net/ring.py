@@ -211,3 +211,12 @@ def descriptors_of(ring: object) -> tuple[int, ...] | None:
     """Return the descriptors that a child needs for a ring; None for a ring in memory, whose needs are unknown."""
     found: tuple[int, ...] | None = getattr(ring, "descriptors", None)
     return found
+
+
+def unread_of(ring: object) -> Callable[[], bool]:
+    """Return a function that says whether a ring still has packets that are in it now.
+
+    It says no for a ring whose blocks come in order of time: their times already show what came earlier.
+    """
+    mark: Callable[[], Callable[[], bool]] | None = getattr(ring, "unread_now", None)
+    return (lambda: False) if mark is None else mark()

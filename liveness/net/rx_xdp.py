@@ -7,7 +7,7 @@ import os
 import select
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -126,6 +126,11 @@ class XdpRxRing:
         self._current = None
         self._turn = (self._turn + 1) % len(self._cpus)
 
+    def unread_now(self) -> Callable[[], bool]:
+        """Return a function that says whether packets are unread that are in memory now: see `unread_of`."""
+        written = {cpu: ring.written() for cpu, ring in self._rings.items()}
+        return lambda: any(self._rings[cpu].read() < place for cpu, place in written.items())
+
     def forget(self) -> None:
         """Release all packets that have come, and leave them and all drops so far out of the counters."""
         released = 0
@@ -208,6 +213,20 @@ class CpuRing:
         """Return a field of this CPU."""
         return int(self._fields[offset // 8])
 
+    def written(self) -> tuple[int, int]:
+        """Return the number of the block that is filled, and of the packets that it has."""
+        sequence = self.field(layout.SEQUENCE)
+        fence()
+        return sequence, self._head(self._blocks[sequence % len(self._blocks)]) >> layout.ONE_PACKET_SHIFT
+
+    def read(self) -> tuple[int, int]:
+        """Return the number of the block that is read, and of the packets of it that were released."""
+        return self._sequence, self._taken
+
+    @staticmethod
+    def _head(block: NDArray[np.uint8]) -> int:
+        return int(block.view(np.int64)[HEAD // 8])
+
     def set_field(self, offset: int, value: int) -> None:
         """Set one of the reader's layout."""
         self._fields[offset // 8] = value
@@ -220,7 +239,7 @@ class CpuRing:
             if not full and not partial:
                 return None
             fence()  # what HEAD says of a block is final once the next one was begun
-            head = int(block.view(np.int64)[HEAD // 8])
+            head = self._head(block)
             fence()  # packets must be read after the number that announces them
             behind, end = head >> layout.ONE_PACKET_SHIFT, head & 0xFFFFFFFF
             if behind > self._taken:

@@ -8,6 +8,7 @@ import pytest
 
 from liveness.net import capture_layout as layout
 from liveness.net import rx_xdp
+from liveness.net.ring import unread_of
 from liveness.net.rx_xdp import XdpRxRing
 from liveness.net.xdp_capture import prepare
 from liveness.packets.block import BLOCK_HEADER_BYTES, packet_count
@@ -113,4 +114,23 @@ def test_a_full_block_comes_between_two_looks(monkeypatch: pytest.MonkeyPatch) -
     assert taken(ring, 1.0) == 9
     assert program.now_s - before_s < RETIRE_MS / 1000
     assert taken(ring, 1.0) == 7
+    ring.close()
+
+
+@in_private_network
+def test_packets_are_unread_until_every_cpu_was_read_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Program()
+    ring = program.ring(monkeypatch)
+    program.write(0, 2)
+    program.write(1, 3)
+    program.begin_block(1)
+    program.write(1, 4)
+    unread = unread_of(ring)
+    program.write(0)
+    found = [taken(ring, 0)]
+    program.write(0)  # what comes later does not count
+    while unread():
+        found.append(taken(ring, 0))
+        program.write(0)
+    assert found == [3, 3, 2, 4]  # of CPUs 0, 1, 0 and 1
     ring.close()

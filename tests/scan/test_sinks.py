@@ -1,6 +1,8 @@
 """Sinks: a second one, which keeps no sets, gets every accepted reply that the sets of the same run get."""
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.probes.template import LinkAddresses
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import CENSUS_SINKS, Plan
+from liveness.scan.receive import receiver
 from liveness.scan.receive.receiver import Receiver
 from liveness.scan.receive.sink import Conclusion, Received, SinkKind, concluded
 from liveness.scan.send.sender import Sender
@@ -88,3 +91,41 @@ def test_a_sink_that_cannot_conclude_keeps_no_other_from_it(tmp_path: Path) -> N
     assert "counted" in kept.fields["messages"]
     with pytest.raises(LivenessError, match="no space left"):
         concluded(plan, directory, Received.of(directory), fails)
+
+
+class RingOfTwoCpus(MemoryRxRing):
+    """A ring not in order of time, with packets of one CPU that all came after the end, and then of another."""
+
+    def __init__(self, late: int, frames: int) -> None:
+        super().__init__(packets_a_block=1)
+        now_ns = time.time_ns()
+        for number in range(frames):
+            self.deliver(bytes(60), now_ns + (3600 * 10**9 if number < late else -1000))
+        self.given = 0
+        self.frames = frames
+
+    def release(self) -> None:
+        super().release()
+        self.given += 1
+
+    def unread_now(self) -> Callable[[], bool]:
+        """Return whether blocks of the other CPU are left, as a function."""
+        return lambda: self.given < self.frames - 2
+
+
+def test_a_receiver_ends_when_it_has_read_what_was_there_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver, "confine_to", lambda *_: True)
+    monkeypatch.setattr(receiver, "leave_cache", lambda: None)
+    targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + COUNT - 1]), Intervals.empty(), lab=True)
+    plan = replace(Plan(small_config(), targets, CONTROL_PORT, bytes(range(16))), sinks=(CountingSinks(),))
+    constants = constants_of(plan, LINK, (SOURCE,))
+    for number, (ring, read) in enumerate(
+        ((RingOfTwoCpus(late=9, frames=9), 7), (RingOfTwoCpus(late=3, frames=9), 9), (RingOfTwoCpus(1, 1), 1))
+    ):
+        shared = Shared(plan)
+        shared.finish[0] = 1
+        directory = RunDirectory.create(tmp_path, "memory", f"run{number}")
+        assert Receiver(plan, constants, ring, shared, directory, confined=True).run() is None
+        assert int(shared.packets[0]) == read

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.kernel import fence, leave_cache
-from liveness.net.ring import RxRing, RxStatistics, descriptors_of
+from liveness.net.ring import RxRing, RxStatistics, descriptors_of, unread_of
 from liveness.packets.block import add_ethernet, capture_time_ns, first_packet, pack_block, packet_count
 from liveness.packets.parse import FIELDS
 from liveness.probes.run_constants import RunConstants
@@ -99,9 +99,12 @@ class Receiver:
                 self.step(POLL_S)
             # Other traffic of the host may never pause: what came after the end is no reply that was waited for.
             # A replay ends with its capture, whose packets are of another time.
+            # A ring of several CPUs is not in order of time: each may have packets from before the end.
             finished_ns = time.time_ns()
-            while not self.step(LAST_BLOCK_S) and not (self.confined and self._block_ns > finished_ns):
-                pass
+            unread = unread_of(self.ring)
+            while not self.step(LAST_BLOCK_S):
+                if self.confined and self._block_ns > finished_ns and not unread():
+                    break
         except LivenessError as error:
             problem = str(error)
         self._collect()
