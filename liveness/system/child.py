@@ -148,13 +148,17 @@ def _receive(pid: int, reader: int) -> tuple[bool, object]:
     """Wait for a child's answer and its end; return whether it failed, and its result or exception."""
     with os.fdopen(reader, "rb") as stream:
         answer = stream.read()
-    _, status = os.waitpid(pid, 0)
-    if not answer:
-        code = os.waitstatus_to_exitcode(status)
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
-        kind = KilledError if code == -signal.SIGKILL else LivenessError
-        return True, kind(f"a child process {how} before it answered")
-    return cast("tuple[bool, object]", pickle.loads(answer))  # noqa: S301 - from our own child, over our own pipe
+    status = None
+    with suppress(ChildProcessError):  # whoever started this process ignores SIGCHLD: the kernel keeps no status
+        _, status = os.waitpid(pid, 0)
+    if answer:
+        return cast("tuple[bool, object]", pickle.loads(answer))  # noqa: S301 - from our own child, over our own pipe
+    if status is None:
+        return True, LivenessError("a child process ended before it answered")
+    code = os.waitstatus_to_exitcode(status)
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
+    kind = KilledError if code == -signal.SIGKILL else LivenessError
+    return True, kind(f"a child process {how} before it answered")
 
 
 def _answer(writer: int, function: Callable[[], object]) -> None:

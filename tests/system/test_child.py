@@ -3,6 +3,7 @@
 import fcntl
 import gc
 import os
+import signal
 from functools import partial
 
 import duckdb
@@ -103,3 +104,20 @@ def test_the_first_failure_of_several_children_is_raised() -> None:
         run_in_children([pass_by, leave, fail])
     with pytest.raises(ValueError, match="wrong"):
         run_in_children([pass_by, fail, leave])
+
+
+def test_an_answer_counts_although_the_kernel_forgets_children() -> None:
+    """SIGCHLD that is ignored is inherited from the program that starts this one: no child is left to wait for."""
+
+    def leave() -> int:
+        os._exit(7)
+
+    def ignoring() -> tuple[int, str]:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        try:
+            run_in_child(leave)
+        except LivenessError as error:
+            return run_in_child(lambda: 7), str(error)
+        return 0, ""
+
+    assert run_in_child(ignoring) == (7, "a child process ended before it answered")
