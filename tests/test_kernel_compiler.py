@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,3 +129,18 @@ def test_a_part_is_compiled_once_for_all_constants_that_it_is_called_with() -> N
     assert sums(5) == 10 - 15 - 35 + 25
     assert sums(3) == 6 - 15 + 21 + 9
     assert [str(types) for types in scaled.overloads] == ["(int64, int64, bool)"]  # type: ignore[attr-defined]
+
+
+def test_names_of_a_module_are_looked_up_without_asking_it() -> None:
+    """NumPy 1.26 warns of old names, such as `np.bool`, whoever asks for them."""
+    made = ModuleType("made")
+
+    @kernel
+    def part() -> int:
+        return 1
+
+    vars(made).update(part=part, __getattr__=pytest.fail)
+    namespace: dict[str, Any] = {"made": made}
+    exec("def call(): return made.part() + made.outdated()", namespace)  # noqa: S102 - made above
+    calling = kernel(namespace["call"])
+    assert calling.called_kernels == {calling, part}  # type: ignore[attr-defined]

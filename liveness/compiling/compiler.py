@@ -88,7 +88,7 @@ class KernelDispatcher(CPUDispatcher):  # type: ignore[misc]  # Numba has no typ
             names = function.__code__.co_names
             named = [function.__globals__.get(name) for name in names]
             modules = [each for each in named if isinstance(each, ModuleType)]
-            attributes = [getattr(module, name, None) for module in modules for name in names]
+            attributes = [vars(module).get(name) for module in modules for name in names]
             new = {each for each in (*cells, *named, *attributes) if isinstance(each, KernelDispatcher)} - found
             found |= new
             waiting += new
