@@ -237,6 +237,17 @@ def test_damaged_files_are_not_there_and_replaced(suffix: str, damage: str, tmp_
     assert files.load("int64") == "one"
 
 
+def test_a_damaged_file_that_can_be_read_is_not_there(tmp_path: Path) -> None:
+    """A disk that changes a bit in the code of a kernel leaves a file that unpickles well."""
+    files = CacheFiles(str(tmp_path), "kernel", "stamp")
+    files.save("int64", b"code of a kernel")
+    (path,) = tmp_path.glob("*.nbc")
+    path.write_bytes(path.read_bytes().replace(b"code of a", b"code og a"))
+    assert files.load("int64") is None
+    files.save("int64", b"code of a kernel")
+    assert files.load("int64") == b"code of a kernel"
+
+
 def test_what_cannot_be_kept_is_used_and_the_reason_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk stops no command."""
     unkept: list[OSError] = []

@@ -7,6 +7,7 @@ and new code would run together. Here a digest of all these files names the plac
 import functools
 import hashlib
 import os
+import pickle
 import re
 import shutil
 import sys
@@ -126,7 +127,8 @@ class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
     the same time would write both to one file, and the index would lead to code for other types. Here a digest of the
     key names the file. The index may lack an entry of another process then, which is compiled again.
 
-    No file stops a command: one that is damaged is not there, and what cannot be written is not kept.
+    No file stops a command: one that is damaged is not there, as a digest in it tells, and what cannot be written is
+    not kept.
     """
 
     def __init__(self, folder: str, function: str, digest: str, others: "Shipped | None" = None) -> None:
@@ -141,7 +143,8 @@ class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
     def load(self, key: Any) -> Any:  # noqa: ANN401 - Numba's types
         """Return the code that was compiled for `key`, or None."""
         try:
-            found = super().load(key)
+            digest, code = super().load(key) or (None, b"")
+            found = pickle.loads(code) if digest == hashlib.sha256(code).digest() else None  # noqa: S301 - our own
         except Exception:  # noqa: BLE001 - pickle raises anything when a file is damaged
             found = None
         return self._others.load(key) if found is None and self._others is not None else found
@@ -150,8 +153,9 @@ class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
         """Keep the code `data` that was compiled for `key`."""
         numba: Any = super()
         name = f"{self._function}.{hashlib.sha256(numba._dump(key)).hexdigest()[:16]}.nbc"  # noqa: SLF001 - Numba's own
+        code = numba._dump(data)  # noqa: SLF001 - as above
         with _going_on():
-            numba._save_data(name, data)  # noqa: SLF001 - as above
+            numba._save_data(name, (hashlib.sha256(code).digest(), code))  # noqa: SLF001 - as above
             numba._save_index(self._load_index() | {key: name})  # noqa: SLF001 - as above
 
     def _load_index(self) -> dict[Any, str]:
