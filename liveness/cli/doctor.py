@@ -12,7 +12,8 @@ def command(context: click.Context, *, interface: str | None, as_json: bool, com
     """Try every kernel feature and privilege that scanning may use, and say what is missing.
 
     The ways to send are tried on a link of a private network; nothing leaves this machine but what -i asks for: a frame
-    of 60 bytes for each way, from the interface to itself, with EtherType 0x88B5.
+    of 60 bytes for each way, from the interface to itself, with EtherType 0x88B5. The trial of live frames may attach
+    an XDP program, which resets some cards: their link is then down for some seconds.
     Exit code 0 if scanning works on this machine's own interfaces or in the lab, 3 if neither does.
     """
     if compiles:

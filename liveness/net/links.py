@@ -4,6 +4,9 @@ import ctypes
 import fcntl
 import socket
 import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +26,10 @@ RAW_IP = frozenset({512, 519, 768, 769, 776, ARPHRD_IPGRE, ARPHRD_IP6GRE, 0xFFFE
 _IP6GRE, _NONE (tun, WireGuard) and _VOID."""
 IFF_UP = 0x1
 IFF_LOWER_UP = 0x10000
+
+CARRIER_S: Final = 10.0
+"""Time in which a card finds its carrier again after a reset."""
+CARRIER_LOOK_S: Final = 0.1
 
 _SIOCETHTOOL: Final = 0x8946
 _ETHTOOL_GRINGPARAM: Final = 0x10
@@ -90,6 +97,25 @@ def usable(link: Link) -> Link:
     if not link.carrier:
         raise UsageError(f"interface {link.name} has no carrier: connect it, or set network.interface to another")
     return link
+
+
+@contextmanager
+def carrier_awaited(name: str) -> Iterator[None]:
+    """Wait behind the body until an interface has a carrier again, if it had one before, for at most CARRIER_S.
+
+    Some drivers (igb, ixgbe, i40e) reset the card when an XDP program is attached. An interface that was removed is not
+    awaited.
+    """
+    had = find_link(name).carrier
+    yield
+    deadline = time.monotonic() + CARRIER_S
+    while had and time.monotonic() < deadline:
+        try:
+            if find_link(name).carrier:
+                return
+        except UsageError:
+            return
+        time.sleep(CARRIER_LOOK_S)
 
 
 def interface_counters(name: str) -> InterfaceCounters:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from liveness.errors import UnsupportedError
-from liveness.net.links import Link
+from liveness.net.links import Link, carrier_awaited
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.rx_xdp import XdpRxRing, open_xdp_rings
 from liveness.net.xdp_capture import NOT_ATTACHED, REMEDY, refused
@@ -36,13 +36,16 @@ def open_receiving(
 ) -> Receiving:
     """Open rings for what the filter `program` accepts on an interface; AUTO is PACKET.
 
-    Raises UnsupportedError if the interface or this machine has no such capture.
+    A link that loses its carrier when the program is attached is awaited. Raises UnsupportedError if the interface or
+    this machine has no such capture.
     """
     if capture != XDP:
         return Receiving(_packet_rings(interface, program, receivers, ring_mib, ethernet=ethernet), PACKET)
     if not ethernet:
         raise _without_ethernet(interface)
-    return Receiving(open_xdp_rings(interface, program, ring_mib, receivers), XDP)
+    with carrier_awaited(interface):
+        rings = open_xdp_rings(interface, program, ring_mib, receivers)
+    return Receiving(rings, XDP)
 
 
 def check_capture(link: Link, capture: str) -> None:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError, UsageError
-from liveness.net.links import find_link
+from liveness.net.links import carrier_awaited, find_link
 from liveness.net.ring import TxRing
 from liveness.net.system_calls import KERNEL, Kernel
 from liveness.net.tx_datagram import DatagramTxRing
@@ -241,7 +241,7 @@ class Ways:
             if self.kernel.program_attached(self.interface):
                 raise
             try:
-                self._program = self.kernel.attach_pass_program(self.interface)
+                self._attach()
                 ring = self._proven_live(queue)
             except UnsupportedError:
                 self.detach()
@@ -301,11 +301,17 @@ class Ways:
     @contextmanager
     def pass_program(self, *, wanted: bool) -> Iterator[None]:
         """Attach an XDP program that passes every packet to the host. Afterwards only the rings keep it attached."""
-        self._program = self.kernel.attach_pass_program(self.interface) if wanted else None
         try:
+            if wanted:
+                self._attach()
             yield
         finally:
             self.detach()
+
+    def _attach(self) -> None:
+        """Attach the pass program, and wait for the carrier, which some cards then lose for seconds."""
+        with carrier_awaited(self.interface):
+            self._program = self.kernel.attach_pass_program(self.interface)
 
     def detach(self) -> None:
         """Close our descriptor of the pass program, if it is attached; those of rings keep it attached."""

@@ -202,6 +202,7 @@ def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitS
         network.zero_copy,
         ethernet=path.ethernet,
     )
+    watch.forget_link()
     talk = open_talk_path(plan, constants, path, cleanup) if plan.talks else None
     identity = Identity(directory, path, sources, transport.name, transport.reasons, receiving.name, time.time_ns())
     return Opened(identity, constants, transport, receiving.rings, watch, talk)

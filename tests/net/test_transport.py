@@ -43,6 +43,7 @@ from liveness.system.child import libc, run_in_child
 from liveness.system.namespace import CLONE_NEWNET, bring_loopback_up
 from tests.net.simulated import SimulatedKernel, SimulatedXdpSocket
 from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network, set_link
+from tests.net.test_carrier import Card
 from tests.net.test_rings import commit_frames, drain, inside
 
 LOOPBACK = "lo"
@@ -305,6 +306,27 @@ def test_a_driver_that_takes_live_frames_with_a_program_gets_one_that_passes_pac
     assert open_descriptors() == before + 2  # a copy for each ring
     close(chosen)
     assert open_descriptors() == before
+
+
+def test_live_frames_are_tried_again_when_the_card_has_its_carrier_again(
+    card: type[CardOfLiveFrames], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attaching the program resets some cards: igb does so."""
+    present = Card(True, False, False).play(monkeypatch)
+    looks = []
+    monkeypatch.setattr(present, "sleep", lambda _: looks.append(len(card.opened)))
+    close(open_transport(LOOPBACK, 1, 100, 9, XDP_LIVE, "auto", kernel=SimulatedKernel()))
+    assert looks == [1, 1]  # the ring without a program was open so far
+    assert len(card.opened) == 2
+
+
+def test_zero_copy_with_a_program_is_tried_when_the_card_has_its_carrier_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    present = Card(True, False, False).play(monkeypatch)
+    kernel = SimulatedKernel()
+    looks = []
+    monkeypatch.setattr(present, "sleep", lambda _: looks.append(len(kernel.sockets)))
+    close(open_transport(LOOPBACK, 1, 100, 9, "auto", "require", kernel=kernel))
+    assert looks == [0, 0]
 
 
 def test_the_table_of_trials_leaves_no_program_attached(card: type[CardOfLiveFrames]) -> None:

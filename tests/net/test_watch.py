@@ -1,10 +1,12 @@
 """The watch over the way, without a scan: each change of a real link, table or neighbour is seen, and nothing else."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import IPv4Address
+from types import SimpleNamespace
 
 import pytest
 from pyroute2 import IPRoute
@@ -14,9 +16,10 @@ from liveness.net.links import find_link
 from liveness.net.neighbours import kernel_entry
 from liveness.net.path import route_watch
 from liveness.net.path.finding import find_path
-from liveness.net.path.netlink import Events, Netlink
+from liveness.net.path.netlink import RTM_NEWLINK, Events, Netlink
 from liveness.net.path.observation import Observation
 from liveness.net.path.watch import PathWatch
+from liveness.net.rtnetlink import LINK_HEADER
 from liveness.net.sockets import open_packet_socket
 from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
 from liveness.space.prefixes import parse_lines
@@ -57,6 +60,24 @@ def second_uplink() -> None:
     ip("addr", "add", "10.8.0.1/24", "dev", "d0")
     ip("link", "set", "d0", "up")
     ip("link", "set", "d1", "up")
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+@in_private_network
+def test_a_reset_of_the_card_before_the_first_look_can_be_forgotten(forgotten: bool) -> None:
+    with cable():
+        ip("route", "add", "default", "via", "10.9.0.2")
+        path = find_path("auto", TARGETS, [], "auto")
+        watch = PathWatch(path, TARGETS, [])
+        down = [(RTM_NEWLINK, LINK_HEADER.pack(socket.AF_UNSPEC, 0, path.ifindex, 0, 0))]
+        watch._events.close()
+        watch._events = SimpleNamespace(  # type: ignore[assignment]
+            read=lambda: ([down.pop()] if down else [], False), close=lambda: None
+        )
+        if forgotten:
+            watch.forget_link()
+        assert watch.look().problem == (None if forgotten else "interface v0 was down for a moment")
+        watch.close()
 
 
 @in_private_network

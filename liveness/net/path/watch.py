@@ -122,6 +122,13 @@ class PathWatch:
             return Observation(now_ns, problem=problem, what=what, since_ns=self._whole_ns, redirect=mac != self.mac)
         return self._look_further(now_ns)
 
+    def forget_link(self) -> None:
+        """Forget that the link was down for a moment until now: opening rings and XDP programs resets some cards.
+
+        To be called before the first look. Changes of routes and addresses are kept.
+        """
+        self._take_events(time.monotonic_ns())
+
     def _look_further(self, now_ns: int) -> Observation:
         """Check everything else when the link is up."""
         moved = tuple(self._gateways.look(self._netlink, now_ns)) if self._gateways is not None else ()
