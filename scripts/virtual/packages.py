@@ -50,8 +50,10 @@ def bring(folder: Path, suite: str) -> Unpacked:
     if not version_file.exists():
         apt.update()
         version = apt.kernel_version()
-        found = [apt.download(f"{part}-{version}") for part in KERNEL_PARTS]
-        apt.unpack([file for file in found if file is not None], kernel)
+        found = [file for part in KERNEL_PARTS if (file := apt.download(f"{part}-{version}")) is not None]
+        if not found:
+            raise PackageError(f"suite {suite} has no package of the kernel {version}")
+        apt.unpack(found, kernel)
         version_file.write_text(version)
     return Unpacked(tools, kernel, version_file.read_text())
 

@@ -3,13 +3,22 @@
 import lzma
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from scripts.virtual import packages
 from scripts.virtual.guest import CARDS, MACS, Guest
 from scripts.virtual.initramfs import ModuleError, archive, load_order
-from scripts.virtual.packages import Unpacked
+from scripts.virtual.packages import PackageError, Unpacked, bring
 
+NO_KERNEL = {
+    "update": lambda: None,
+    "kernel_version": lambda: "7.0.0-amd64",
+    "download": lambda _: None,
+    "unpack": lambda _, folder: folder.mkdir(exist_ok=True),
+}
+"""apt that names a kernel and has none of its packages."""
 DEPENDENCIES = {"alpha": "beta-one,gamma", "beta_one": "gamma,inside", "gamma": "", "other": "alpha"}
 
 
@@ -80,3 +89,14 @@ def test_the_cards_are_joined_to_each_other_and_to_nothing_else(driver: str, tmp
     shares = {word.split(",")[1]: word for word in words if word.startswith("local,path=")}
     assert {path for path, word in shares.items() if "readonly=on" not in word} == {f"path={tmp_path}"}
     assert "readonly=on" in shares["path=/"]
+
+
+def test_a_kernel_without_packages_is_an_error_and_is_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "Apt", lambda *_: SimpleNamespace(**NO_KERNEL))
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/complete").touch()
+    for _ in range(2):
+        with pytest.raises(PackageError, match=r"suite sid has no package of the kernel 7\.0\.0-amd64"):
+            bring(tmp_path, "sid")
