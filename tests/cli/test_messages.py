@@ -27,7 +27,7 @@ WRITERS = {
     "cli/main.py": "flushes both streams",
     "cli/census.py": "a question, and whether there is a terminal",
     "fleet/bound.py": "a program of its own, whose only message is that it cannot start the command",
-    "fleet/runner.py": "a process of its own, whose standard error is the log of its job",
+    "fleet/scans.py": "the scans of a process of its own, whose standard error is the log of its job",
     "system/child.py": "flushes both streams before a fork",
 }
 """Files that touch standard error, and why."""
