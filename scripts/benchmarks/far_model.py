@@ -120,7 +120,7 @@ def _answer(source: str, conditions: Conditions, ready: int) -> dict[str, Any]:
     tx_ring = open_transport("far", 1, SLOT_BYTES, 1, "auto", "auto").rings[0]
     warm_up(model, tx_ring)
     rx_ring = PacketRxRing("far", EVERYTHING, RING_MIB, RETIRE_MS)
-    responder = Responder(model, conditions, "", rx_ring, tx_ring, Path("/nonexistent"))
+    responder = Responder(model, conditions, "", rx_ring, tx_ring, Path(f"/nonexistent/{os.getpid()}"))
     woken, wake = os.pipe()
     signal.signal(signal.SIGTERM, lambda _number, _frame: os.write(wake, b"!"))
     responder.turn()

@@ -46,11 +46,16 @@ def config(folder: Path, targets: int, **changes: object) -> Path:
     return write_yaml(folder / "model.yaml", document | changes)
 
 
-def scan(*options: str, config_file: Path, internet: str = "paper") -> Census:
+def scan(*options: str, config_file: Path, internet: str = "paper", stalls: tuple[str, ...] = ()) -> Census:
+    """Scan the model; `stalls` are beginnings of messages that may come if the model waits for its core."""
     command = [*EXEC, "--internet", internet, *options, "--", *LIVENESS, "scan", "-q", "-C", str(config_file)]
     done = run(*command, timeout=TIMEOUT_S)
     # A busy machine may hold senders up, which changes nothing but the time that a scan takes.
-    said = [line for line in done.stderr.splitlines() if "senders could not keep up" not in line]
+    said = [
+        line
+        for line in done.stderr.splitlines()
+        if "senders could not keep up" not in line and not line.startswith(stalls)
+    ]
     assert (done.returncode, said) == (0, [])
     return Census(Path(done.stdout.strip()))
 
@@ -227,7 +232,10 @@ def test_probes_without_a_word_in_the_population_are_judged_too(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_million_addresses_without_loss(tmp_path: Path) -> None:
-    census = scan("--ideal", config_file=config(tmp_path, 1 << 20, rate="20kpps", retransmit={"attempts": 2}))
+    """Late replies of a model that waited for its core are no loss: nothing is sent again."""
+    limits = {"max_targets": 1 << 20, "on_silence": "warn"}
+    file = config(tmp_path, 1 << 20, rate="20kpps", retransmit={"attempts": 2}, limits=limits)
+    census = scan("--ideal", config_file=file, stalls=("liveness: silence: ", "liveness: loss: "))
     comparison = check_model_run(census.path, load_population())
     assert (
         {judged.recall for judged in comparison.judged} == {judged.precision for judged in comparison.judged} == {1.0}
