@@ -233,8 +233,8 @@ def test_probes_without_a_word_in_the_population_are_judged_too(tmp_path: Path) 
 @pytest.mark.slow
 def test_a_million_addresses_without_loss(tmp_path: Path) -> None:
     """Late replies of a model that waited for its core are no loss: nothing is sent again."""
-    limits = {"max_targets": 1 << 20, "on_silence": "warn"}
-    file = config(tmp_path, 1 << 20, rate="20kpps", retransmit={"attempts": 2}, limits=limits)
+    limits = {"max_targets": 1 << 20, "repair": False, "loss": 1}
+    file = config(tmp_path, 1 << 20, rate="20kpps", retransmit={"attempts": 2}, limits=limits, on_silence="warn")
     census = scan("--ideal", config_file=file, stalls=("liveness: silence: ", "liveness: loss: "))
     comparison = check_model_run(census.path, load_population())
     assert (
