@@ -132,7 +132,7 @@ def test_a_part_is_compiled_once_for_all_constants_that_it_is_called_with() -> N
 
 
 def test_names_of_a_module_are_looked_up_without_asking_it() -> None:
-    """NumPy 1.26 warns of old names, such as `np.bool`, whoever asks for them."""
+    """NumPy 1.26 warns when a program reads old names, such as `np.bool`."""
     made = ModuleType("made")
 
     @kernel

@@ -127,7 +127,7 @@ class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
     the same time would write both to one file, and the index would lead to code for other types. Here a digest of the
     key names the file. The index may lack an entry of another process then, which is compiled again.
 
-    No file stops a command: one that is damaged is not there, as a digest in it tells, and what cannot be written is
+    No file stops a command: a damaged one, which its digest shows, is ignored, and what cannot be written is
     not kept.
     """
 

@@ -45,7 +45,7 @@ FEWEST_FRAMES: Final = 64
 CATCH_UP: Final = 2
 """Frames that are late leave at this multiple of the rate."""
 LONGEST_GAP_NS: Final = 1000
-"""At low rates a batch leaves at once, because its frames share one send time."""
+"""Late frames leave at this distance at low rates: they are few, and need no spreading."""
 SHORTEST_GAP_NS: Final = 50
 """Below this gap the rate is beyond what the kernel sends, so nothing is spread."""
 LOOK_EVERY_S: Final = 0.001

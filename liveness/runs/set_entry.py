@@ -9,7 +9,7 @@ from liveness.replies import Kind, ReplyKey, Role, SetKey
 
 
 class SetEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One set file of a run: whose addresses it holds, where it lies below the run directory, and how to verify it.
+    """One set file of a run: whose addresses it holds, its path below the run directory, and how to verify it.
 
     `icmp_type` and `icmp_code` exist for errors only and are absent otherwise.
     """

@@ -149,7 +149,7 @@ def _receive(pid: int, reader: int) -> tuple[bool, object]:
     with os.fdopen(reader, "rb") as stream:
         answer = stream.read()
     status = None
-    with suppress(ChildProcessError):  # whoever started this process ignores SIGCHLD: the kernel keeps no status
+    with suppress(ChildProcessError):  # SIGCHLD is ignored, as the parent set it: the kernel keeps no status
         _, status = os.waitpid(pid, 0)
     if answer:
         return cast("tuple[bool, object]", pickle.loads(answer))  # noqa: S301 - from our own child, over our own pipe

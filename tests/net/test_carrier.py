@@ -11,7 +11,7 @@ from liveness.net.receiving import XDP, open_receiving
 
 
 class Card:
-    """A link whose carrier is told in advance, look by look; None says that it was removed."""
+    """A link with a list of carriers, one for each look; None means that it was removed."""
 
     def __init__(self, *carriers: bool | None, then: bool = True) -> None:
         self.carriers = iter(carriers)

@@ -132,7 +132,7 @@ def test_a_plain_line_a_minute_without_a_terminal(capsys: pytest.CaptureFixture[
 
 
 def test_a_file_name_moves_no_cursor() -> None:
-    """Whoever may put files into the folder of inputs names them."""
+    """Other users may put files into the folder of inputs, and name them."""
     activity = Activity()
     activity.read("in/\x1b]0;title\x07\nof\u202efile.csv", 0)
     line = status_of("n/r", Progress(activity, 0, Counts(), 0, 0, 0, 0, 600), 1.0, 0.0, None)
